@@ -1,0 +1,419 @@
+//! The database file: tables of octets, read and written in transactions. redb is named here alone.
+//!
+//! redb keeps two roots and swaps them with one synchronized write, so that after a crash the last commit is there
+//! whole. After an error of the disk it refuses everything until it is opened anew, which happens here at the next use:
+//! when a full disk has room again, the store goes on without a restart.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use redb::{
+    Builder, Database, DatabaseError, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction,
+};
+
+use crate::StoreError;
+
+/// A table of the database; both keys and values are octets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Table {
+    /// Version of the schema and counters, by name.
+    Meta,
+    /// What the store keeps for others, by their keys.
+    Settings,
+    /// Zone headers, by the apex's order key.
+    Zones,
+    /// Apex by zone number.
+    Numbers,
+    /// Rows, by [`crate::codec::RowKey`].
+    Records,
+    /// The keys of rows, by id.
+    Ids,
+    /// Ids of the rows that clients see, by place in order of insertion.
+    Order,
+    /// Journal entries, by zone number and entry number.
+    Journal,
+}
+
+/// Octets as redb keys and values.
+type Octets = &'static [u8];
+
+/// The tables in the order of [`Table`].
+const TABLES: [TableDefinition<'static, Octets, Octets>; 8] = [
+    TableDefinition::new("meta"),
+    TableDefinition::new("settings"),
+    TableDefinition::new("zones"),
+    TableDefinition::new("numbers"),
+    TableDefinition::new("records"),
+    TableDefinition::new("ids"),
+    TableDefinition::new("order"),
+    TableDefinition::new("journal"),
+];
+
+/// What a scan calls with key and value; it goes on while that answers true.
+pub(crate) type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<bool, StoreError>;
+
+/// One state of all tables.
+pub(crate) trait Read {
+    /// The value at a key.
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Visits the entries whose keys begin with `prefix`, in order of keys.
+    fn scan(&self, table: Table, prefix: &[u8], visit: Visit<'_>) -> Result<(), StoreError>;
+    /// The same from the last one back.
+    fn scan_back(&self, table: Table, prefix: &[u8], visit: Visit<'_>) -> Result<(), StoreError>;
+    /// How many entries a table has.
+    fn count(&self, table: Table) -> Result<u64, StoreError>;
+}
+
+/// A state that is being changed.
+pub(crate) trait Write: Read {
+    /// Sets the value at a key.
+    fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError>;
+    /// Removes an entry; whether it was there.
+    fn remove(&mut self, table: Table, key: &[u8]) -> Result<bool, StoreError>;
+}
+
+/// What becomes of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// It is made durable.
+    Commit,
+    /// It is forgotten.
+    Abort,
+}
+
+/// The open database.
+pub(crate) struct Db {
+    /// How to open it, the first time and after an error of the disk.
+    opener: Opener,
+    /// The database, unless it has to be opened.
+    open: Mutex<Open>,
+    /// Why nothing may be written, if so.
+    frozen: Option<StoreError>,
+}
+
+/// The database as it is at present.
+struct Open {
+    /// The database, unless it has to be opened.
+    database: Option<Database>,
+    /// How often it has been opened: an error closes only the database that it came from.
+    generation: u64,
+}
+
+/// Opens a database; `true` asks for every page to be verified.
+type Opener = Box<dyn Fn(bool) -> Result<Database, DatabaseError> + Send + Sync>;
+
+/// A database and what was found at opening.
+pub(crate) struct OpenedDb {
+    /// The database.
+    pub(crate) db: Db,
+    /// It was not shut down cleanly and has been repaired.
+    pub(crate) repaired: bool,
+}
+
+impl Db {
+    /// Opens the database in a folder, making both if they are missing.
+    pub(crate) fn open(folder: &Path) -> Result<OpenedDb, StoreError> {
+        let at = |path: &Path, error| io_error(&path.display().to_string(), &error);
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .map_err(|error| at(folder, error))?;
+        let path = folder.join(FILE_NAME);
+        match fs::metadata(&path) {
+            Ok(found) if found.len() == 0 => {
+                return Err(StoreError::Damaged(format!("{} is empty", path.display())));
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => create(folder, &path)?,
+            Err(error) => return Err(at(&path, error)),
+        }
+        let unclean = Builder::new();
+        // A reader is turned away from a file that was not shut down; it may panic over one that is damaged.
+        let unclean = catch_unwind(AssertUnwindSafe(|| unclean.open_read_only(&path)));
+        let repaired = matches!(unclean, Ok(Err(DatabaseError::RepairAborted)));
+        drop(unclean);
+        let shown = path.display().to_string();
+        let opener: Opener = Box::new(move |verify| builder(verify).open(&path));
+        Ok(OpenedDb {
+            db: Self::with_opener(opener, &shown)?,
+            repaired,
+        })
+    }
+
+    /// Opens through `opener`; `shown` names the file in errors.
+    fn with_opener(opener: Opener, shown: &str) -> Result<Self, StoreError> {
+        let guarded = |verify: bool| {
+            catch_unwind(AssertUnwindSafe(|| opener(verify)))
+                .unwrap_or_else(|_| Err(redb::StorageError::Corrupted("the file is damaged".into()).into()))
+        };
+        let (database, frozen) = match guarded(true) {
+            Ok(database) => (database, None),
+            Err(DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch) => {
+                return Err(StoreError::InUse(shown.to_owned()));
+            }
+            Err(DatabaseError::Storage(redb::StorageError::Corrupted(why))) => {
+                let damaged = StoreError::Damaged(format!("{shown} is damaged ({why})"));
+                // What is left of it can be read zone by zone, each against its digest, if only pages with rows are hit.
+                let Ok(database) = guarded(false) else {
+                    return Err(damaged);
+                };
+                (database, Some(damaged))
+            }
+            Err(error) => return Err(fault_at(shown, error)),
+        };
+        Ok(Self {
+            opener,
+            open: Mutex::new(Open {
+                database: Some(database),
+                generation: 0,
+            }),
+            frozen,
+        })
+    }
+
+    /// Why nothing can be written: pages of the file are damaged.
+    pub(crate) fn frozen(&self) -> Option<&StoreError> {
+        self.frozen.as_ref()
+    }
+
+    /// Reads one state of the tables.
+    pub(crate) fn read<R>(&self, work: impl FnOnce(&dyn Read) -> Result<R, StoreError>) -> Result<R, StoreError> {
+        let (transaction, generation) = self.begin(|database| database.begin_read().map_err(fault))?;
+        let work = || {
+            let mut tables = Vec::with_capacity(TABLES.len());
+            for table in TABLES {
+                tables.push(transaction.open_table(table).map_err(fault)?);
+            }
+            work(&View::<ReadOnlyTable<Octets, Octets>>(tables))
+        };
+        work().inspect_err(|error| self.close_after(error, generation))
+    }
+
+    /// Changes the tables in one transaction, which is durable when this returns; nothing of it is there after an error,
+    /// or if `work` says so. Two at a time wait for each other.
+    pub(crate) fn write<R>(
+        &self,
+        work: impl FnOnce(&mut dyn Write) -> Result<(R, Then), StoreError>,
+    ) -> Result<R, StoreError> {
+        if let Some(frozen) = &self.frozen {
+            return Err(frozen.clone());
+        }
+        let (transaction, generation) = self.begin(|database| database.begin_write().map_err(fault))?;
+        let work = || {
+            let mut view = View(open_tables(&transaction)?);
+            let (made, then) = work(&mut view)?;
+            drop(view);
+            match then {
+                Then::Commit => transaction.commit().map_err(fault)?,
+                Then::Abort => transaction.abort().map_err(fault)?,
+            }
+            Ok(made)
+        };
+        work().inspect_err(|error| self.close_after(error, generation))
+    }
+
+    /// Begins a transaction, after opening the database if it is not.
+    fn begin<R>(&self, begin: impl FnOnce(&Database) -> Result<R, StoreError>) -> Result<(R, u64), StoreError> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let database = match open.database.take() {
+            Some(database) => database,
+            None => {
+                open.generation += 1;
+                (self.opener)(false).map_err(fault)?
+            }
+        };
+        let begun = begin(open.database.insert(database));
+        let generation = open.generation;
+        drop(open);
+        match begun {
+            Ok(begun) => Ok((begun, generation)),
+            Err(error) => {
+                self.close_after(&error, generation);
+                Err(error)
+            }
+        }
+    }
+
+    /// Closes the database, to be opened at the next use: after a panic in a transaction.
+    pub(crate) fn close(&self) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(database) = open.database.take() {
+            // Who could be told has panicked.
+            let _ = database.close();
+        }
+    }
+
+    /// Closes the database after an error of the disk, to be opened at the next use.
+    fn close_after(&self, error: &StoreError, generation: u64) {
+        if !matches!(error, StoreError::Full | StoreError::Io(_)) {
+            return;
+        }
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.generation == generation
+            && let Some(database) = open.database.take()
+        {
+            // What it could still say is what has just been reported.
+            let _ = database.close();
+        }
+    }
+}
+
+/// Makes a new database file, whole or not at all.
+fn create(folder: &Path, path: &Path) -> Result<(), StoreError> {
+    let new = path.with_extension("new");
+    let at = |path: &PathBuf, error: io::Error| io_error(&path.display().to_string(), &error);
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&new)
+        .map_err(|error| at(&new, error))?;
+    let shown = new.display().to_string();
+    let database = builder(false).create(&new).map_err(|error| fault_at(&shown, error))?;
+    let transaction = database.begin_write().map_err(fault)?;
+    open_tables(&transaction)?;
+    transaction.commit().map_err(fault)?;
+    database.close().map_err(fault)?;
+    fs::rename(&new, path).map_err(|error| at(&new, error))?;
+    let folder = folder.to_path_buf();
+    fs::File::open(&folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| at(&folder, error))
+}
+
+/// The settings that every opening shares.
+fn builder(verify: bool) -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(verify);
+    builder
+}
+
+/// Opens all tables for writing.
+fn open_tables(transaction: &WriteTransaction) -> Result<Vec<redb::Table<'_, Octets, Octets>>, StoreError> {
+    let mut tables = Vec::with_capacity(TABLES.len());
+    for table in TABLES {
+        tables.push(transaction.open_table(table).map_err(fault)?);
+    }
+    Ok(tables)
+}
+
+/// The open tables of one transaction, in the order of [`Table`].
+struct View<T>(Vec<T>);
+
+impl<T> View<T> {
+    /// The table.
+    fn table(&self, table: Table) -> Result<&T, StoreError> {
+        self.0.get(table as usize).ok_or_else(unopened)
+    }
+}
+
+impl<T: ReadableTable<Octets, Octets>> Read for View<T> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        let found = self.table(table)?.get(key).map_err(fault)?;
+        Ok(found.map(|value| value.value().to_vec()))
+    }
+
+    fn scan(&self, table: Table, prefix: &[u8], visit: Visit<'_>) -> Result<(), StoreError> {
+        for entry in self.table(table)?.range(prefix..).map_err(fault)? {
+            let (key, value) = entry.map_err(fault)?;
+            if !key.value().starts_with(prefix) || !visit(key.value(), value.value())? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn scan_back(&self, table: Table, prefix: &[u8], visit: Visit<'_>) -> Result<(), StoreError> {
+        let end = after(prefix);
+        let range = match &end {
+            Some(end) => self.table(table)?.range(prefix..end.as_slice()),
+            None => self.table(table)?.range(prefix..),
+        };
+        for entry in range.map_err(fault)?.rev() {
+            let (key, value) = entry.map_err(fault)?;
+            if !visit(key.value(), value.value())? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&self, table: Table) -> Result<u64, StoreError> {
+        self.table(table)?.len().map_err(fault)
+    }
+}
+
+impl Write for View<redb::Table<'_, Octets, Octets>> {
+    fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+        let table = self.0.get_mut(table as usize).ok_or_else(unopened)?;
+        table.insert(key, value).map_err(fault)?;
+        Ok(())
+    }
+
+    fn remove(&mut self, table: Table, key: &[u8]) -> Result<bool, StoreError> {
+        let table = self.0.get_mut(table as usize).ok_or_else(unopened)?;
+        Ok(table.remove(key).map_err(fault)?.is_some())
+    }
+}
+
+/// The least octets that come after all that begin with `prefix`.
+fn after(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|&octet| octet != u8::MAX)?;
+    let mut end = prefix[..=last].to_vec();
+    end[last] += 1;
+    Some(end)
+}
+
+/// The error of a table that a transaction does not have, which opening all of them rules out.
+fn unopened() -> StoreError {
+    StoreError::Internal("a table of the database is not open".into())
+}
+
+/// What an error of redb means for the store.
+fn fault(error: impl Into<redb::Error>) -> StoreError {
+    match error.into() {
+        redb::Error::Io(error) => io_error(FILE_NAME, &error),
+        redb::Error::Corrupted(why) => StoreError::Damaged(format!("{FILE_NAME} is damaged ({why})")),
+        other => StoreError::Io(format!("{FILE_NAME}: {other}")),
+    }
+}
+
+/// The same at opening, for the file with this name.
+fn fault_at(shown: &str, error: DatabaseError) -> StoreError {
+    match error {
+        DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => StoreError::InUse(shown.to_owned()),
+        DatabaseError::Storage(redb::StorageError::Io(error)) => match error.kind() {
+            ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
+                StoreError::Damaged(format!("{shown} is no database of zonda, or damaged ({error})"))
+            }
+            _ => io_error(shown, &error),
+        },
+        DatabaseError::Storage(redb::StorageError::Corrupted(why)) => {
+            StoreError::Damaged(format!("{shown} is damaged ({why})"))
+        }
+        other => StoreError::Io(format!("{shown}: {other}")),
+    }
+}
+
+/// What an error of the system means for the store.
+fn io_error(shown: &str, error: &io::Error) -> StoreError {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => StoreError::Full,
+        _ => StoreError::Io(format!("{shown}: {error}")),
+    }
+}
+
+/// The database's name in its folder.
+const FILE_NAME: &str = "zonda.redb";
+
+/// Memory for pages; small, because what is served is in memory already.
+const CACHE_BYTES: usize = 64 << 20;
+
+#[cfg(test)]
+pub(crate) mod faults;

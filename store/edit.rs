@@ -1,0 +1,181 @@
+//! Changes to zones: what a writer asks for, what it gets back, and what those who serve zones are told.
+
+use bytes::Bytes;
+use domain::base::Serial;
+use domain::base::iana::Rtype;
+use thiserror::Error;
+
+use crate::{Faulty, Name, Record, Row, RowId, StoreError, Timestamp, Written};
+
+/// A change that is applied whole or not at all, in one transaction.
+pub struct Edit {
+    /// Who asked for it: an account, a peer's address, a file.
+    pub who: String,
+    /// The door it came through.
+    pub api: Api,
+    /// What to do, in order.
+    pub ops: Vec<Op>,
+}
+
+/// The door that a change came through, as history shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Api {
+    /// The PocketBase-compatible HTTP API.
+    Pocketbase,
+    /// zonda's own HTTP API.
+    Native,
+    /// `zonda import` on the command line.
+    Import,
+}
+
+/// One step of an [`Edit`].
+pub enum Op {
+    /// Adds a row, and its zone if that is new.
+    Create(NewRow),
+    /// Replaces a row with what the function makes of it; runs inside the transaction, so that reading and writing
+    /// are one step. The row's zone may change.
+    Update(RowId, Box<dyn FnOnce(&Row) -> Result<NewRow, EditError> + Send>),
+    /// Removes a row; with the last row that a client wrote the zone goes too.
+    Delete(RowId),
+    /// Makes the zone hold exactly these records, creating it if it is new. Rows that stay equal keep id and times.
+    Import {
+        /// Apex of the zone.
+        apex: Name,
+        /// All its records; the first SOA gives the serial if that is ahead of the served one.
+        records: Vec<Record>,
+    },
+    /// Removes a zone and all its rows.
+    RemoveZone(Name),
+}
+
+/// A row that is to be written.
+pub struct NewRow {
+    /// The id to take; `None` draws a free one. Ignored by an update.
+    pub id: Option<RowId>,
+    /// Apex of the zone; created if new.
+    pub zone: Name,
+    /// The owner name, absolute.
+    pub owner: Name,
+    /// The record's type.
+    pub rtype: Rtype,
+    /// Seconds, or `None` for the default of who serves it.
+    pub ttl: Option<u32>,
+    /// Wire form without compression; the serial of an SOA is overruled by the store.
+    pub rdata: Bytes,
+    /// What the client wrote.
+    pub written: Option<Box<Written>>,
+}
+
+/// What an applied edit did.
+#[derive(Clone, Debug)]
+pub struct Applied {
+    /// For each op that named a row, in order: the row after it (for a delete: before it).
+    pub rows: Vec<Row>,
+    /// The zones that changed.
+    pub zones: Vec<Turn>,
+}
+
+/// A zone going from one serial to the next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// Apex of the zone.
+    pub apex: Name,
+    /// Serial before; `None` if the zone is new.
+    pub from: Option<Serial>,
+    /// Serial now; `None` if the zone is gone.
+    pub to: Option<Serial>,
+    /// Records added; a new serial alone does not count.
+    pub added: usize,
+    /// Records removed; a changed record counts in both.
+    pub removed: usize,
+}
+
+/// Why an edit was refused; nothing of it was written.
+#[derive(Debug, Error)]
+pub enum EditError {
+    /// A row breaks a rule of DNS zones or of its type.
+    #[error("{message}")]
+    Rule {
+        /// Which op of the edit, counted from 0.
+        op: usize,
+        /// The part at fault.
+        field: Faulty,
+        /// What is wrong, a sentence for people.
+        message: String,
+    },
+    /// No row has this id.
+    #[error("there is no record with id {0}")]
+    NoRow(RowId),
+    /// The chosen id belongs to another row.
+    #[error("the id {0} is taken")]
+    IdTaken(RowId),
+    /// There is no such zone.
+    #[error("there is no zone {}", crate::name::to_text(.0))]
+    NoZone(Name),
+    /// The database could not take it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A zone's new state, as those who serve it need it. Changes of one commit are given together.
+pub enum Change {
+    /// The zone is new or was replaced: all its nodes.
+    Whole {
+        /// Apex of the zone.
+        apex: Name,
+        /// Every owner name with data, in canonical order.
+        nodes: Vec<NodeData>,
+    },
+    /// Only these owner names changed.
+    Nodes {
+        /// Apex of the zone.
+        apex: Name,
+        /// Their new state; a node without RRsets has no data any more.
+        nodes: Vec<NodeData>,
+    },
+    /// The zone is gone.
+    Removed {
+        /// Apex of the zone.
+        apex: Name,
+    },
+}
+
+/// All data at one owner name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeData {
+    /// The owner name.
+    pub owner: Name,
+    /// Its RRsets in order of type.
+    pub rrsets: Vec<RrsetData>,
+}
+
+/// One RRset: the records of one owner and type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RrsetData {
+    /// The type of the RRset.
+    pub rtype: Rtype,
+    /// Each record's TTL (`None`: the server's default) and rdata, in canonical order of rdata. One RRset has one TTL
+    /// on the wire, the smallest (RFC 2181 §5.2).
+    pub records: Vec<(Option<u32>, Bytes)>,
+}
+
+/// One line of a zone's history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JournalEntry {
+    /// Serial before; `None` if the zone was new.
+    pub from: Option<Serial>,
+    /// Serial after.
+    pub to: Serial,
+    /// When it was committed.
+    pub at: Timestamp,
+    /// Who asked for it.
+    pub who: String,
+    /// The door it came through.
+    pub api: Api,
+    /// Whether the records below are all that changed; those of a change too big for the journal are left out.
+    pub complete: bool,
+    /// Records taken away, the old SOA first.
+    pub removed: Vec<(Name, Rtype, Option<u32>, Bytes)>,
+    /// Records put in, the new SOA first.
+    pub added: Vec<(Name, Rtype, Option<u32>, Bytes)>,
+}

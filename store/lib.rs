@@ -1,0 +1,32 @@
+//! Zones at rest: names, the table of record types, zone files in and out, zone rules, and the redb file that keeps
+//! every acknowledged change.
+//!
+//! The types to know are [`Record`] (one resource record in wire form), [`Row`] (a record as it lies in the database,
+//! with its id and times) and [`Store`], whose one door for changes is [`Store::apply`].
+//!
+//! This room never sees a packet, a socket or HTTP, and redb is named in `db.rs` alone.
+#![deny(unsafe_code)]
+
+mod codec;
+mod db;
+mod digest;
+pub mod edit;
+mod journal;
+pub mod name;
+mod record;
+pub mod rules;
+mod serial;
+mod settle;
+mod stage;
+mod store;
+mod tables;
+pub mod types;
+mod writer;
+pub mod zonefile;
+
+pub use name::Name;
+pub use record::{Faulty, Record, Row, RowId, Timestamp, Written};
+pub use store::{Opened, Publish, Store, StoreError, ZoneInfo};
+
+pub use domain::base::Serial;
+pub use domain::base::iana::Rtype;

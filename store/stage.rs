@@ -1,0 +1,503 @@
+//! One edit on its way: its steps are taken in memory, on what they touch of the database, and nothing is written.
+//!
+//! [`Stage`] takes the steps one by one and refuses those that are wrong in themselves; what has to be seen at the end,
+//! the rules of zones among it, is the business of [`crate::settle`]. So an edit is checked whole before any of it is
+//! written, and can be refused while others in the same transaction go on.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use bytes::Bytes;
+use domain::base::iana::Rtype;
+
+use crate::codec::Header;
+use crate::db::{Read, Table};
+use crate::edit::{EditError, NewRow, Op};
+use crate::tables::{self, Placed};
+use crate::{Faulty, Name, Record, Row, RowId, StoreError, Timestamp, name, serial, types};
+
+/// An edit in the making.
+pub(crate) struct Stage<'a> {
+    /// The database with the edits before this one.
+    pub(crate) view: &'a dyn Read,
+    /// Order keys of zones that must not be touched.
+    withheld: &'a HashSet<Vec<u8>>,
+    /// When the edit is taken to happen.
+    pub(crate) now: Timestamp,
+    /// The next free numbers.
+    pub(crate) next: Counters,
+    /// The zones it touches, by the apex's order key.
+    pub(crate) zones: BTreeMap<Vec<u8>, StagedZone>,
+    /// Where the rows are that this edit has put somewhere, perhaps to move or remove them later.
+    places: HashMap<RowId, (Name, Vec<u8>)>,
+    /// Ids that were drawn for this edit.
+    drawn: HashSet<RowId>,
+    /// For each step that named a row: the row as that step left it.
+    pub(crate) named: Vec<Row>,
+}
+
+/// Numbers that are given out once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Counters {
+    /// The next zone's number.
+    pub(crate) zone: u64,
+    /// The next row's place in order of insertion.
+    pub(crate) place: u64,
+}
+
+/// A zone that an edit touches.
+pub(crate) struct StagedZone {
+    /// Its apex, as it was first written.
+    pub(crate) apex: Name,
+    /// Its number.
+    pub(crate) number: u64,
+    /// Its header before the edit; `None` if it is new.
+    pub(crate) header: Option<Header>,
+    /// The owners that were looked at, by order key.
+    pub(crate) nodes: BTreeMap<Vec<u8>, StagedNode>,
+    /// All owners are in `nodes`.
+    pub(crate) loaded: bool,
+    /// The serial that the edit asks for.
+    pub(crate) brought: Option<u32>,
+    /// The last step that touched it.
+    pub(crate) op: usize,
+}
+
+/// The rows at one owner.
+#[derive(Default)]
+pub(crate) struct StagedNode {
+    /// Before the edit.
+    pub(crate) before: Vec<Placed>,
+    /// After the steps so far.
+    pub(crate) after: Vec<Placed>,
+    /// The last step that put or took a row here.
+    pub(crate) op: Option<usize>,
+}
+
+impl<'a> Stage<'a> {
+    /// An edit without steps.
+    pub(crate) fn new(view: &'a dyn Read, withheld: &'a HashSet<Vec<u8>>, now: Timestamp, next: Counters) -> Self {
+        Self {
+            view,
+            withheld,
+            now,
+            next,
+            zones: BTreeMap::new(),
+            places: HashMap::new(),
+            drawn: HashSet::new(),
+            named: Vec::new(),
+        }
+    }
+
+    /// Takes the next step.
+    pub(crate) fn step(&mut self, op: usize, step: Op) -> Result<(), EditError> {
+        match step {
+            Op::Create(new) => self.create(op, new),
+            Op::Update(id, change) => self.update(op, id, change),
+            Op::Delete(id) => {
+                let old = self.take(op, id)?;
+                self.named.push(old.row);
+                Ok(())
+            }
+            Op::Import { apex, records } => self.import(op, &apex, records),
+            Op::RemoveZone(apex) => self.remove_zone(op, &apex),
+        }
+    }
+
+    /// The row with this id as it is now, if the edit has touched its owner.
+    pub(crate) fn staged(&self, id: RowId) -> Option<&Row> {
+        let (apex, owner_key) = self.places.get(&id)?;
+        let node = self.zones.get(&name::order_key(apex))?.nodes.get(owner_key)?;
+        node.after.iter().map(|placed| &placed.row).find(|row| row.id == id)
+    }
+
+    /// Adds a row.
+    fn create(&mut self, op: usize, new: NewRow) -> Result<(), EditError> {
+        check_row(op, &new)?;
+        let id = match new.id {
+            Some(id) if !IDS.contains(&id) => {
+                let message = "an id has 1 to 18 digits, the first not 0".to_owned();
+                return Err(rule(op, Faulty::Id, message));
+            }
+            Some(id) if self.drawn.contains(&id) || self.find(id)?.is_some() => return Err(EditError::IdTaken(id)),
+            Some(id) => id,
+            None => self.draw()?,
+        };
+        let placed = Placed {
+            place: self.place(),
+            row: row(new, id, self.now, self.now),
+        };
+        self.put(op, placed)
+    }
+
+    /// Replaces a row.
+    fn update(
+        &mut self,
+        op: usize,
+        id: RowId,
+        change: Box<dyn FnOnce(&Row) -> Result<NewRow, EditError> + Send>,
+    ) -> Result<(), EditError> {
+        let old = self.take(op, id)?;
+        // The closure is the caller's: its panic must end neither the writer nor the edits of others.
+        let new = catch_unwind(AssertUnwindSafe(|| change(&old.row))).unwrap_or_else(|_| {
+            let message = format!("the change of record {id} failed in the program");
+            Err(StoreError::Internal(message).into())
+        });
+        let new = new.map_err(|error| match error {
+            EditError::Rule { field, message, .. } => rule(op, field, message),
+            other => other,
+        })?;
+        check_row(op, &new)?;
+        let placed = Placed {
+            place: old.place,
+            row: row(new, id, old.row.created, self.now),
+        };
+        self.put(op, placed)
+    }
+
+    /// Makes a zone hold exactly these records.
+    fn import(&mut self, op: usize, apex: &Name, records: Vec<Record>) -> Result<(), EditError> {
+        for rtype in [Rtype::SOA, Rtype::NS] {
+            if !records
+                .iter()
+                .any(|record| record.rtype == rtype && record.owner == *apex)
+            {
+                let message = format!("{} has no {rtype} record at its apex", name::to_text(apex));
+                return Err(rule(op, Faulty::Content, message));
+            }
+        }
+        self.load(op, apex)?;
+        let mut spare: HashMap<(Vec<u8>, Rtype), Vec<Placed>> = HashMap::new();
+        let zone = self.zone(op, apex)?;
+        for (owner_key, node) in &mut zone.nodes {
+            for placed in node.after.drain(..).filter(|placed| !placed.row.generated) {
+                let key = (owner_key.clone(), placed.row.rtype);
+                spare.entry(key).or_default().push(placed);
+            }
+        }
+        let mut soa: Option<Bytes> = None;
+        for record in records {
+            check_record(op, apex, &record)?;
+            if record.rtype == Rtype::SOA && soa.replace(record.rdata.clone()).as_ref() == Some(&record.rdata) {
+                continue;
+            }
+            let owner_key = name::order_key(&record.owner);
+            let key = (owner_key, record.rtype);
+            let same = spare.get_mut(&key).and_then(|rows| {
+                let at = rows.iter().position(|old| is_same(&old.row, &record))?;
+                Some(rows.swap_remove(at))
+            });
+            let placed = match same {
+                Some(mut old) => {
+                    if !is_equal(&old.row, &record) {
+                        old.row = Row {
+                            owner: record.owner,
+                            ttl: Some(record.ttl),
+                            rdata: record.rdata,
+                            written: None,
+                            updated: self.now,
+                            ..old.row
+                        };
+                    }
+                    old
+                }
+                None => Placed {
+                    place: self.place(),
+                    row: self.imported(apex, record)?,
+                },
+            };
+            let zone = self.zone(op, apex)?;
+            let node = zone.nodes.entry(key.0).or_default();
+            node.op = Some(op);
+            node.after.push(placed);
+        }
+        let zone = self.zone(op, apex)?;
+        zone.brought = soa.and_then(|rdata| serial::of_soa(&rdata));
+        zone.nodes.values_mut().for_each(drop_duplicates);
+        Ok(())
+    }
+
+    /// Removes a zone and its rows.
+    fn remove_zone(&mut self, op: usize, apex: &Name) -> Result<(), EditError> {
+        self.load(op, apex)?;
+        let zone = self.zone(op, apex)?;
+        if zone.nodes.values().all(|node| node.after.is_empty()) {
+            return Err(EditError::NoZone(apex.clone()));
+        }
+        for node in zone.nodes.values_mut() {
+            node.after.clear();
+        }
+        zone.brought = None;
+        Ok(())
+    }
+
+    /// A new row for an imported record.
+    fn imported(&mut self, apex: &Name, record: Record) -> Result<Row, StoreError> {
+        Ok(Row {
+            id: self.draw()?,
+            zone: apex.clone(),
+            owner: record.owner,
+            rtype: record.rtype,
+            ttl: Some(record.ttl),
+            rdata: record.rdata,
+            written: None,
+            generated: false,
+            created: self.now,
+            updated: self.now,
+        })
+    }
+
+    /// Puts a row where it belongs.
+    fn put(&mut self, op: usize, mut placed: Placed) -> Result<(), EditError> {
+        let view = self.view;
+        let zone = self.zone(op, &placed.row.zone)?;
+        let apex = zone.apex.clone();
+        placed.row.zone = apex.clone();
+        let row = &placed.row;
+        let owner_key = name::order_key(&row.owner);
+        if row.rtype == Rtype::SOA {
+            zone.brought = serial::of_soa(&row.rdata).filter(|serial| *serial != 0);
+        }
+        let node = zone.node(view, &owner_key)?;
+        let canonical = types::canonical_rdata(row.rtype, &row.rdata);
+        let twin = node.after.iter().map(|placed| &placed.row).find(|other| {
+            other.rtype == row.rtype
+                && !other.generated
+                && types::canonical_rdata(other.rtype, &other.rdata) == canonical
+        });
+        if let Some(twin) = twin {
+            let message = format!("the record exists already (id {})", twin.id);
+            return Err(rule(op, Faulty::Content, message));
+        }
+        node.op = Some(op);
+        node.after.push(placed.clone());
+        self.places.insert(placed.row.id, (apex, owner_key));
+        self.named.push(placed.row);
+        Ok(())
+    }
+
+    /// Takes a row away.
+    fn take(&mut self, op: usize, id: RowId) -> Result<Placed, EditError> {
+        let (apex, owner_key) = self.find(id)?.ok_or(EditError::NoRow(id))?;
+        let view = self.view;
+        let zone = self.zone(op, &apex)?;
+        let node = zone.node(view, &owner_key)?;
+        node.op = Some(op);
+        let at = node.after.iter().position(|placed| placed.row.id == id);
+        let placed = node.after.remove(at.ok_or(EditError::NoRow(id))?);
+        if placed.row.rtype == Rtype::SOA {
+            zone.brought = None;
+        }
+        Ok(placed)
+    }
+
+    /// Where the row with this id is at present: zone and owner.
+    fn find(&mut self, id: RowId) -> Result<Option<(Name, Vec<u8>)>, EditError> {
+        let found = match self.places.get(&id) {
+            Some(found) => found.clone(),
+            None => match tables::locate(self.view, id)? {
+                Some((key, apex)) => (apex, key.owner),
+                None => return Ok(None),
+            },
+        };
+        let view = self.view;
+        let Some(zone) = self.zones.get_mut(&name::order_key(&found.0)) else {
+            return Ok(Some(found));
+        };
+        let node = zone.node(view, &found.1)?;
+        Ok(node.after.iter().any(|placed| placed.row.id == id).then_some(found))
+    }
+
+    /// The staged form of a zone.
+    fn zone(&mut self, op: usize, apex: &Name) -> Result<&mut StagedZone, StoreError> {
+        let key = name::order_key(apex);
+        if !self.zones.contains_key(&key) {
+            if self.withheld.contains(&key) {
+                return Err(tables::zone_damaged(&key, "it is not changed until it is restored"));
+            }
+            let header = tables::header(self.view, &key)?;
+            let number = header.as_ref().map_or(self.next.zone, |header| header.number);
+            self.next.zone += u64::from(header.is_none());
+            let staged = StagedZone {
+                apex: header.as_ref().map_or(apex, |header| &header.apex).clone(),
+                number,
+                loaded: header.is_none(),
+                header,
+                nodes: BTreeMap::new(),
+                brought: None,
+                op,
+            };
+            self.zones.insert(key.clone(), staged);
+        }
+        match self.zones.get_mut(&key) {
+            Some(zone) => {
+                zone.op = op;
+                Ok(zone)
+            }
+            None => Err(StoreError::Internal("a zone was not staged".into())),
+        }
+    }
+
+    /// Stages all rows of a zone.
+    fn load(&mut self, op: usize, apex: &Name) -> Result<(), StoreError> {
+        let view = self.view;
+        let zone = self.zone(op, apex)?;
+        if let (false, Some(header)) = (zone.loaded, &zone.header) {
+            let mut rows: BTreeMap<Vec<u8>, Vec<Placed>> = BTreeMap::new();
+            tables::zone_rows(view, header, &mut |owner_key, placed| {
+                rows.entry(owner_key).or_default().push(placed);
+                Ok(true)
+            })?;
+            for (owner_key, rows) in rows {
+                zone.nodes.entry(owner_key).or_insert_with(|| StagedNode::new(rows));
+            }
+        }
+        zone.loaded = true;
+        Ok(())
+    }
+
+    /// A free id: 18 digits at random.
+    fn draw(&mut self) -> Result<RowId, StoreError> {
+        loop {
+            let random =
+                getrandom::u64().map_err(|error| StoreError::Internal(format!("no random numbers: {error}")))?;
+            let id = DRAWN_FROM + random % (IDS.end() - DRAWN_FROM + 1);
+            if self.view.get(Table::Ids, &id.to_be_bytes())?.is_none()
+                && !self.places.contains_key(&id)
+                && self.drawn.insert(id)
+            {
+                return Ok(id);
+            }
+        }
+    }
+
+    /// The next place in order of insertion.
+    fn place(&mut self) -> u64 {
+        let place = self.next.place;
+        self.next.place += 1;
+        place
+    }
+}
+
+impl StagedZone {
+    /// The staged form of an owner.
+    pub(crate) fn node(&mut self, view: &dyn Read, owner_key: &[u8]) -> Result<&mut StagedNode, StoreError> {
+        let rows = match &self.header {
+            Some(header) if !self.loaded && !self.nodes.contains_key(owner_key) => {
+                tables::node_rows(view, header.number, &header.apex, owner_key)?
+            }
+            _ => Vec::new(),
+        };
+        let node = self.nodes.entry(owner_key.to_vec());
+        Ok(node.or_insert_with(|| StagedNode::new(rows)))
+    }
+}
+
+impl StagedNode {
+    /// An untouched owner with these rows.
+    fn new(rows: Vec<Placed>) -> Self {
+        Self {
+            before: rows.clone(),
+            after: rows,
+            op: None,
+        }
+    }
+}
+
+/// The refusal of a step.
+pub(crate) fn rule(op: usize, field: Faulty, message: String) -> EditError {
+    EditError::Rule { op, field, message }
+}
+
+/// Checks what can be seen of a row alone.
+fn check_row(op: usize, new: &NewRow) -> Result<(), EditError> {
+    if !types::is_data(new.rtype) {
+        let message = format!("{} is not a type of data that a zone can hold", new.rtype);
+        return Err(rule(op, Faulty::Rtype, message));
+    }
+    check(
+        op,
+        &new.zone,
+        &new.owner,
+        new.ttl.unwrap_or_default(),
+        new.rtype,
+        &new.rdata,
+    )
+}
+
+/// The same for a record of an import.
+fn check_record(op: usize, apex: &Name, record: &Record) -> Result<(), EditError> {
+    check(op, apex, &record.owner, record.ttl, record.rtype, &record.rdata).map_err(|error| match error {
+        EditError::Rule { op, field, message } => {
+            let shown = format!("{} {}: {message}", name::to_text(&record.owner), record.rtype);
+            rule(op, field, shown)
+        }
+        other => other,
+    })
+}
+
+/// Checks a record: inside the zone, TTL in range (RFC 2181 §8), rdata of its type.
+fn check(op: usize, apex: &Name, owner: &Name, ttl: u32, rtype: Rtype, rdata: &Bytes) -> Result<(), EditError> {
+    if !owner.ends_with(apex) {
+        let message = format!("{} lies outside the zone {}", name::to_text(owner), name::to_text(apex));
+        return Err(rule(op, Faulty::Name, message));
+    }
+    if ttl > TTL_MAX {
+        let message = format!("a TTL is at most {TTL_MAX} seconds, not {ttl}");
+        return Err(rule(op, Faulty::Ttl, message));
+    }
+    types::check_rdata(rtype, rdata).map_err(|error| rule(op, Faulty::Content, error.to_string()))
+}
+
+/// A row as a client wants it.
+fn row(new: NewRow, id: RowId, created: Timestamp, updated: Timestamp) -> Row {
+    Row {
+        id,
+        zone: new.zone,
+        owner: new.owner,
+        rtype: new.rtype,
+        ttl: new.ttl,
+        rdata: new.rdata,
+        written: new.written,
+        generated: false,
+        created,
+        updated,
+    }
+}
+
+/// Whether an imported record is this row's record: a zone has one SOA, and of the others none twice.
+fn is_same(old: &Row, record: &Record) -> bool {
+    record.rtype == Rtype::SOA
+        || types::canonical_rdata(old.rtype, &old.rdata) == types::canonical_rdata(record.rtype, &record.rdata)
+}
+
+/// Whether an imported record changes nothing of this row; the serial is the store's.
+fn is_equal(old: &Row, record: &Record) -> bool {
+    let rdata = match record.rtype {
+        Rtype::SOA => serial::with_serial(&record.rdata, 0) == serial::with_serial(&old.rdata, 0),
+        _ => record.rdata == old.rdata,
+    };
+    rdata && old.ttl == Some(record.ttl) && old.owner.as_slice() == record.owner.as_slice()
+}
+
+/// Drops rows whose record is there already (RFC 2181 §5); the first one stays.
+fn drop_duplicates(node: &mut StagedNode) {
+    if node.after.len() > 1 {
+        let mut seen = HashSet::with_capacity(node.after.len());
+        node.after.retain(|placed| {
+            let row = &placed.row;
+            // A second SOA is not dropped but refused by the rules.
+            row.rtype == Rtype::SOA
+                || seen.insert((row.rtype, types::canonical_rdata(row.rtype, &row.rdata).into_owned()))
+        });
+    }
+}
+
+/// What an id can be: 1 to 18 digits.
+const IDS: std::ops::RangeInclusive<RowId> = 1..=999_999_999_999_999_999;
+
+/// The least id of 18 digits.
+const DRAWN_FROM: RowId = 100_000_000_000_000_000;
+
+/// The longest time to live (RFC 2181 §8).
+const TTL_MAX: u32 = i32::MAX as u32;

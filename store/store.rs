@@ -1,0 +1,332 @@
+//! The open store.
+
+use std::collections::{HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::codec::Header;
+use crate::db::{Db, OpenedDb, Read, Table, Then};
+use crate::edit::{Applied, Change, Edit, EditError, JournalEntry, NodeData};
+use crate::tables::{self, SCHEMA};
+use crate::writer::{Work, Writer};
+use crate::{Name, Row, RowId, Serial, Timestamp, codec, name};
+
+/// Why the store cannot be opened, read or written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Another process has the folder open.
+    #[error("{0} is in use by another process")]
+    InUse(String),
+    /// No space left on the device.
+    #[error("the disk is full")]
+    Full,
+    /// The file, or a zone in it, is not what was written: a sentence that says which.
+    #[error("{0}")]
+    Damaged(String),
+    /// A later zonda wrote the file.
+    #[error("the database has schema version {found}, and this program knows those up to {known}; use a newer zonda")]
+    TooNew {
+        /// The file's version.
+        found: u64,
+        /// The newest version that can be read.
+        known: u64,
+    },
+    /// The disk or the operating system reported an error.
+    #[error("{0}")]
+    Io(String),
+    /// The program failed; the store goes on.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// What was found at open.
+pub struct Opened {
+    /// The store.
+    pub store: Store,
+    /// A repair of the file after an unclean stop took place.
+    pub repaired: bool,
+    /// Pages of the file are damaged, and how that shows: what can still be read of it is served, zone by zone, and no
+    /// edit is taken until the file has been restored.
+    pub damaged: Option<String>,
+}
+
+/// One line of the zone list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ZoneInfo {
+    /// Apex of the zone.
+    pub apex: Name,
+    /// Its serial.
+    pub serial: Serial,
+    /// How many records it holds, generated ones included.
+    pub records: u64,
+    /// What its records add up to: the same for the same records, in whatever order they came to be.
+    pub digest: [u8; 32],
+    /// Last change.
+    pub updated: Timestamp,
+}
+
+/// Called on the writer's thread after a commit and before its writers hear of it: what it has published is on the
+/// wire when they do. It must not hold the [`Store`], nor wait for an edit.
+pub type Publish = Box<dyn Fn(Vec<Change>) + Send + Sync>;
+
+/// The zones of one folder. Cheap to clone; all clones are one store, and the last one that is dropped waits until
+/// every edit is done. All methods may block on the disk.
+#[derive(Clone)]
+pub struct Store {
+    /// The way to the writing thread.
+    writer: Arc<Writer>,
+    /// What that thread and the readers share.
+    shared: Arc<Shared>,
+}
+
+/// What the writing thread and the readers share.
+pub(crate) struct Shared {
+    /// The database.
+    pub(crate) db: Db,
+    /// Order keys of the zones that are damaged.
+    withheld: Mutex<Arc<HashSet<Vec<u8>>>>,
+    /// Who is told of commits.
+    pub(crate) publish: Mutex<Option<Publish>>,
+}
+
+impl Store {
+    /// Opens the folder's database (`zonda.redb`), making both when missing.
+    ///
+    /// Every page of the file is verified; the zones themselves are when they are read, all of them by [`Store::load`].
+    pub fn open(folder: &Path) -> Result<Opened, StoreError> {
+        Self::with_db(Db::open(folder)?)
+    }
+
+    /// The store over an open database.
+    pub(crate) fn with_db(opened: OpenedDb) -> Result<Opened, StoreError> {
+        let OpenedDb { db, repaired } = opened;
+        let damaged = db.frozen().map(ToString::to_string);
+        let version = db.read(|view| match view.get(Table::Meta, SCHEMA.as_bytes())? {
+            Some(_) => tables::counter(view, SCHEMA).map(Some),
+            None => Ok(None),
+        })?;
+        match version {
+            Some(found) if found > SCHEMA_VERSION => {
+                let known = SCHEMA_VERSION;
+                return Err(StoreError::TooNew { found, known });
+            }
+            Some(_) => {}
+            None => db.write(|view| tables::set_counter(view, SCHEMA, SCHEMA_VERSION).map(|()| ((), Then::Commit)))?,
+        }
+        let shared = Arc::new(Shared {
+            db,
+            withheld: Mutex::default(),
+            publish: Mutex::default(),
+        });
+        let writer = Arc::new(Writer::start(shared.clone())?);
+        Ok(Opened {
+            store: Self { writer, shared },
+            repaired,
+            damaged,
+        })
+    }
+
+    /// Sets who is told of each commit; replaces the former one.
+    pub fn publish_to(&self, publish: Publish) {
+        *self.shared.publish.lock().unwrap_or_else(PoisonError::into_inner) = Some(publish);
+    }
+
+    /// Applies an edit: rules, one transaction with serial, digest and journal, publish, then the verdict. Blocks until
+    /// durable. Edits of several threads share a commit.
+    pub fn apply(&self, edit: Edit) -> Result<Applied, EditError> {
+        self.writer.ask(Work::Edit(edit))
+    }
+
+    /// Sets or with `None` removes such a value as [`Store::setting`] gives; durable when it returns.
+    pub fn set_setting(&self, key: &str, value: Option<&[u8]>) -> Result<(), StoreError> {
+        let work = Work::Setting(key.to_owned(), value.map(<[u8]>::to_vec));
+        match self.writer.ask(work) {
+            Ok(_) => Ok(()),
+            Err(EditError::Store(error)) => Err(error),
+            Err(other) => Err(StoreError::Internal(other.to_string())),
+        }
+    }
+
+    /// Reads every zone once, in canonical order and from one state, and gives each that is sound to `each` with its
+    /// nodes. The others are withheld from then on, and come back with the reason.
+    pub fn load(&self, each: &mut dyn FnMut(&ZoneInfo, Vec<NodeData>)) -> Result<Vec<(Name, String)>, StoreError> {
+        self.shared.db.read(|view| {
+            let mut damaged = Vec::new();
+            for (key, header) in headers(view)? {
+                let read = header.and_then(|header| {
+                    let nodes = whole_zone(view, &header)?;
+                    each(&info(&header), nodes);
+                    Ok(())
+                });
+                match read {
+                    Ok(()) => {}
+                    Err(StoreError::Damaged(why)) => {
+                        self.shared.withhold(&key);
+                        damaged.push((codec::name_of_key(&key).unwrap_or_else(|_| Name::root_bytes()), why));
+                    }
+                    Err(other) => return Err(other),
+                }
+            }
+            Ok(damaged)
+        })
+    }
+
+    /// All zones that are not withheld, in canonical order.
+    pub fn zones(&self) -> Result<Vec<ZoneInfo>, StoreError> {
+        let withheld = self.shared.withheld();
+        let headers = self.shared.db.read(headers)?;
+        let sound = headers.into_iter().filter(|(key, _)| !withheld.contains(key));
+        Ok(sound
+            .filter_map(|(_, header)| header.ok())
+            .map(|header| info(&header))
+            .collect())
+    }
+
+    /// Visits the nodes of a zone in canonical order; one consistent read. False if there is no such zone.
+    ///
+    /// Whether the zone is sound shows at its end: after an error nothing of what was visited may be used.
+    pub fn nodes(&self, apex: &Name, visit: &mut dyn FnMut(NodeData)) -> Result<bool, StoreError> {
+        let key = name::order_key(apex);
+        self.shared.check_withheld(&key)?;
+        let read = self.shared.db.read(|view| {
+            let Some(header) = tables::header(view, &key)? else {
+                return Ok(false);
+            };
+            tables::zone_nodes(view, &header, visit)?;
+            Ok(true)
+        });
+        if let Err(StoreError::Damaged(_)) = &read {
+            self.shared.withhold(&key);
+        }
+        read
+    }
+
+    /// A row by its id (never a generated one).
+    pub fn row(&self, id: RowId) -> Result<Option<Row>, StoreError> {
+        self.shared.db.read(|view| {
+            let Some((key, apex)) = tables::locate(view, id)? else {
+                return Ok(None);
+            };
+            self.shared.check_withheld(&name::order_key(&apex))?;
+            tables::row_at(view, &key, &apex)
+        })
+    }
+
+    /// Rows in order of insertion without generated ones, and how many there are in all; one consistent read. Rows of
+    /// withheld zones are left out, but counted.
+    pub fn rows(&self, skip: u64, take: usize) -> Result<(Vec<Row>, u64), StoreError> {
+        let withheld = self.shared.withheld();
+        self.shared.db.read(|view| {
+            let total = view.count(Table::Order)?;
+            let (mut rows, mut skipped) = (Vec::new(), 0);
+            let mut apexes: HashMap<u64, Option<Name>> = HashMap::new();
+            view.scan(Table::Order, &[], &mut |_, id| {
+                if skipped < skip {
+                    skipped += 1;
+                    return Ok(true);
+                }
+                if rows.len() == take {
+                    return Ok(false);
+                }
+                let key = view.get(Table::Ids, id)?;
+                let Some(key) = key.and_then(|key| codec::RowKey::decode(&key).ok()) else {
+                    return Err(StoreError::Damaged("the list of records is damaged".into()));
+                };
+                let apex = match apexes.get(&key.zone) {
+                    Some(apex) => apex.clone(),
+                    None => {
+                        let apex = tables::apex_of(view, key.zone)?;
+                        let sound = apex.filter(|apex| !withheld.contains(&name::order_key(apex)));
+                        apexes.entry(key.zone).or_insert(sound).clone()
+                    }
+                };
+                if let Some(apex) = apex {
+                    rows.extend(tables::row_at(view, &key, &apex)?);
+                }
+                Ok(rows.len() < take)
+            })?;
+            Ok((rows, total))
+        })
+    }
+
+    /// The newest entries of a zone's journal, newest first.
+    pub fn journal(&self, apex: &Name, most: usize) -> Result<Vec<JournalEntry>, StoreError> {
+        let key = name::order_key(apex);
+        self.shared.db.read(|view| match tables::header(view, &key)? {
+            Some(header) => tables::journal(view, &header, most),
+            None => Ok(Vec::new()),
+        })
+    }
+
+    /// A small value that the store keeps for others (accounts, secrets) under `key`.
+    pub fn setting(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.shared.db.read(|view| view.get(Table::Settings, key.as_bytes()))
+    }
+}
+
+impl Shared {
+    /// The zones that are withheld at present, by the apex's order key.
+    pub(crate) fn withheld(&self) -> Arc<HashSet<Vec<u8>>> {
+        self.withheld.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Withholds a zone from now on.
+    fn withhold(&self, key: &[u8]) {
+        let mut withheld = self.withheld.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::make_mut(&mut withheld).insert(key.to_vec());
+    }
+
+    /// The error for a zone that is withheld.
+    fn check_withheld(&self, key: &[u8]) -> Result<(), StoreError> {
+        match self.withheld().contains(key) {
+            true => Err(tables::zone_damaged(key, "it is withheld until it is restored")),
+            false => Ok(()),
+        }
+    }
+}
+
+/// A zone's order key and header, or why that cannot be read.
+type Found = (Vec<u8>, Result<Header, StoreError>);
+
+/// All headers in canonical order of their zones.
+fn headers(view: &dyn Read) -> Result<Vec<Found>, StoreError> {
+    let mut headers = Vec::new();
+    view.scan(Table::Zones, &[], &mut |key, value| {
+        let header = Header::decode(value).map_err(|_| tables::zone_damaged(key, "its header cannot be read"));
+        headers.push((key.to_vec(), header));
+        Ok(true)
+    })?;
+    Ok(headers)
+}
+
+/// All nodes of a zone, once they are known to be sound.
+fn whole_zone(view: &dyn Read, header: &Header) -> Result<Vec<NodeData>, StoreError> {
+    let mut nodes = Vec::new();
+    // Below a damaged page anything can be found, and not all of it is met with an error.
+    let read = catch_unwind(AssertUnwindSafe(|| {
+        tables::zone_nodes(view, header, &mut |node| nodes.push(node))
+    }));
+    read.unwrap_or_else(|_| {
+        let key = name::order_key(&header.apex);
+        Err(tables::zone_damaged(&key, "its records cannot be read"))
+    })?;
+    Ok(nodes)
+}
+
+/// A zone's line in the list.
+fn info(header: &Header) -> ZoneInfo {
+    ZoneInfo {
+        apex: header.apex.clone(),
+        serial: Serial::from(header.serial),
+        records: header.rows,
+        digest: header.digest.to_octets(),
+        updated: header.updated,
+    }
+}
+
+/// The version of tables and values that this program writes.
+const SCHEMA_VERSION: u64 = 1;
+
+#[cfg(test)]
+mod tests;

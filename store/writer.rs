@@ -1,0 +1,276 @@
+//! The one thread that writes. Edits wait in a queue; all that wait are taken together, each is checked and applied
+//! after the one before it, one commit makes them durable, one call publishes them, and each gets its own verdict.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::SystemTime;
+
+use crate::db::{Read, Table, Then, Write};
+use crate::edit::{Applied, Change, Edit, EditError, NodeData};
+use crate::settle::{Origin, Plan, Touched};
+use crate::stage::{Counters, Stage};
+use crate::store::Shared;
+use crate::tables::{self, NEXT_PLACE, NEXT_ZONE};
+use crate::{StoreError, Timestamp};
+
+/// The way to the writing thread; dropping it waits until what is in the queue is done.
+pub(crate) struct Writer {
+    /// The queue; `None` while the writer is being dropped.
+    queue: Option<SyncSender<Job>>,
+    /// The thread, until it is waited for.
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the thread can be asked to do.
+pub(crate) enum Work {
+    /// An edit of zones.
+    Edit(Edit),
+    /// To set or remove a value that the store keeps for others.
+    Setting(String, Option<Vec<u8>>),
+}
+
+/// Work, and where its verdict goes.
+struct Job {
+    /// What to do.
+    work: Work,
+    /// Takes the verdict.
+    reply: SyncSender<Verdict>,
+}
+
+/// What became of a piece of work.
+type Verdict = Result<Applied, EditError>;
+
+impl Writer {
+    /// Starts the thread.
+    pub(crate) fn start(shared: Arc<Shared>) -> Result<Self, StoreError> {
+        let (queue, jobs) = sync_channel(QUEUE_MAX);
+        let thread = thread::Builder::new().name("store".into());
+        let thread = thread
+            .spawn(move || run(&shared, &jobs))
+            .map_err(|error| StoreError::Internal(format!("the writing thread did not start: {error}")))?;
+        Ok(Self {
+            queue: Some(queue),
+            thread: Some(thread),
+        })
+    }
+
+    /// Has work done, and waits for the verdict.
+    pub(crate) fn ask(&self, work: Work) -> Verdict {
+        let gone = || StoreError::Internal("the writing thread failed over this change".into());
+        let (reply, verdict) = sync_channel(1);
+        let queue = self.queue.as_ref().ok_or_else(gone)?;
+        queue.send(Job { work, reply }).map_err(|_| gone())?;
+        verdict.recv().map_err(|_| gone())?
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take()
+            && thread.thread().id() != thread::current().id()
+        {
+            // A panic of the thread was told to those it concerned.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Takes all that waits, again and again.
+fn run(shared: &Shared, jobs: &Receiver<Job>) {
+    while let Ok(first) = jobs.recv() {
+        let mut batch = vec![first];
+        while batch.len() < BATCH_MAX
+            && let Ok(job) = jobs.try_recv()
+        {
+            batch.push(job);
+        }
+        let (works, replies): (Vec<_>, Vec<_>) = batch.into_iter().map(|job| (job.work, job.reply)).unzip();
+        let verdicts = catch_unwind(AssertUnwindSafe(|| commit(shared, works)));
+        let verdicts = verdicts.unwrap_or_else(|_| {
+            shared.db.close();
+            Err(StoreError::Internal("a change failed in the program".into()))
+        });
+        match verdicts {
+            Ok(verdicts) => {
+                for (reply, verdict) in replies.into_iter().zip(verdicts) {
+                    // Who does not wait any more does not need it.
+                    let _ = reply.send(verdict);
+                }
+            }
+            Err(error) => {
+                for reply in replies {
+                    let _ = reply.send(Err(error.clone().into()));
+                }
+            }
+        }
+    }
+}
+
+/// Does all the work in one transaction and publishes it. An error is the verdict for all of it.
+fn commit(shared: &Shared, works: Vec<Work>) -> Result<Vec<Verdict>, StoreError> {
+    let (mut verdicts, changes) = shared.db.write(|view| {
+        let mut batch = Batch::new(shared, view)?;
+        let mut verdicts = Vec::with_capacity(works.len());
+        for work in works {
+            verdicts.push(match work {
+                Work::Edit(edit) => batch.edit(view, edit)?,
+                Work::Setting(key, value) => batch.setting(view, &key, value.as_deref()).map(|()| Ok(nothing()))?,
+            });
+        }
+        let changes = batch.finish(view)?;
+        let then = if batch.wrote { Then::Commit } else { Then::Abort };
+        Ok(((verdicts, changes), then))
+    })?;
+    if !changes.is_empty() {
+        let publish = shared.publish.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(publish) = publish.as_ref()
+            && catch_unwind(AssertUnwindSafe(|| publish(changes))).is_err()
+        {
+            let message = "the change is stored but could not be served: the program failed over it";
+            for verdict in verdicts.iter_mut().filter(|verdict| verdict.is_ok()) {
+                *verdict = Err(StoreError::Internal(message.into()).into());
+            }
+        }
+    }
+    Ok(verdicts)
+}
+
+/// The work of one transaction.
+struct Batch {
+    /// Zones that must not be touched.
+    withheld: Arc<std::collections::HashSet<Vec<u8>>>,
+    /// When it is taken to happen.
+    now: Timestamp,
+    /// The numbers that are free.
+    next: Counters,
+    /// What is to be published, by the apex's order key.
+    touched: BTreeMap<Vec<u8>, Touched>,
+    /// Whether there is anything to commit.
+    wrote: bool,
+}
+
+impl Batch {
+    /// A batch without work.
+    fn new(shared: &Shared, view: &dyn Read) -> Result<Self, StoreError> {
+        Ok(Self {
+            withheld: shared.withheld(),
+            now: now(),
+            next: Counters {
+                zone: tables::counter(view, NEXT_ZONE)?,
+                place: tables::counter(view, NEXT_PLACE)?,
+            },
+            touched: BTreeMap::new(),
+            wrote: false,
+        })
+    }
+
+    /// Checks and writes an edit. The outer error is one of the disk and ends the transaction; an edit that is refused
+    /// leaves no trace in it.
+    fn edit(&mut self, view: &mut dyn Write, edit: Edit) -> Result<Verdict, StoreError> {
+        let origin = Origin {
+            who: edit.who.chars().take(WHO_CHARACTERS_MAX).collect(),
+            api: edit.api,
+        };
+        let plan = {
+            let mut stage = Stage::new(&*view, &self.withheld, self.now, self.next);
+            let mut steps = edit.ops.into_iter().enumerate();
+            steps
+                .try_for_each(|(op, step)| stage.step(op, step))
+                .and_then(|()| Plan::new(stage, &origin))
+        };
+        let mut plan = match plan {
+            Ok(plan) => plan,
+            Err(EditError::Store(error @ (StoreError::Full | StoreError::Io(_)))) => return Err(error),
+            Err(refused) => return Ok(Err(refused)),
+        };
+        self.wrote |= plan.write(view)?;
+        self.next = plan.next;
+        for (key, touched) in plan.touched {
+            match self.touched.entry(key) {
+                btree_map::Entry::Vacant(entry) => {
+                    entry.insert(touched);
+                }
+                btree_map::Entry::Occupied(mut entry) => {
+                    entry.get_mut().whole |= touched.whole;
+                    entry.get_mut().owners.extend(touched.owners);
+                }
+            }
+        }
+        Ok(Ok(Applied {
+            rows: plan.rows,
+            zones: plan.turns,
+        }))
+    }
+
+    /// Sets or removes a value that the store keeps for others.
+    fn setting(&mut self, view: &mut dyn Write, key: &str, value: Option<&[u8]>) -> Result<(), StoreError> {
+        self.wrote = true;
+        match value {
+            Some(value) => view.put(Table::Settings, key.as_bytes(), value),
+            None => view.remove(Table::Settings, key.as_bytes()).map(drop),
+        }
+    }
+
+    /// Writes the counters, and gathers what has to be published.
+    fn finish(&mut self, view: &mut dyn Write) -> Result<Vec<Change>, StoreError> {
+        if self.wrote {
+            tables::set_counter(view, NEXT_ZONE, self.next.zone)?;
+            tables::set_counter(view, NEXT_PLACE, self.next.place)?;
+        }
+        let touched = std::mem::take(&mut self.touched);
+        touched
+            .into_iter()
+            .map(|(key, touched)| change(&*view, &key, touched))
+            .collect()
+    }
+}
+
+/// The new state of a zone, for those who serve it.
+fn change(view: &dyn Read, key: &[u8], touched: Touched) -> Result<Change, StoreError> {
+    let Touched { apex, whole, owners } = touched;
+    let Some(header) = tables::header(view, key)? else {
+        return Ok(Change::Removed { apex });
+    };
+    let mut nodes = Vec::new();
+    if whole {
+        tables::zone_nodes(view, &header, &mut |node| nodes.push(node))?;
+        return Ok(Change::Whole { apex, nodes });
+    }
+    for (owner_key, owner) in owners {
+        let rows = tables::node_rows(view, header.number, &apex, &owner_key)?;
+        let empty = NodeData {
+            owner,
+            rrsets: Vec::new(),
+        };
+        nodes.push(tables::node_data(rows).unwrap_or(empty));
+    }
+    Ok(Change::Nodes { apex, nodes })
+}
+
+/// What a setting applies to: no row, no zone.
+fn nothing() -> Applied {
+    Applied {
+        rows: Vec::new(),
+        zones: Vec::new(),
+    }
+}
+
+/// The present time.
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as Timestamp)
+}
+
+/// How many edits can wait; beyond that their callers wait to get into the queue.
+const QUEUE_MAX: usize = 4_096;
+
+/// How many edits share a commit at most, which bounds how long the first of them waits.
+const BATCH_MAX: usize = 1_024;
+
+/// Characters that history keeps of who asked for an edit.
+const WHO_CHARACTERS_MAX: usize = 255;
