@@ -1,0 +1,18 @@
+//! Messages: a checked view of what came in, and a writer of what goes out, over one buffer.
+//!
+//! [`Query`] is made by [`Query::read`], which is the only place that judges a message from outside; what it refuses
+//! comes back as a [`Verdict`] that says how. [`Response`] appends prepared records behind the question in the same
+//! buffer. [`QName`] is a lower-case name that can be cut at any label.
+//!
+//! No I/O, no threads, no locks, no clock, no allocation.
+
+mod name;
+mod query;
+mod response;
+
+pub use name::QName;
+pub use query::{Edns, Query, Verdict};
+pub use response::{Full, Response, Section, Template, reject};
+
+/// Octets of a message header (RFC 1035 §4.1.1); the question's name always starts here.
+pub const HEADER_OCTETS: usize = 12;

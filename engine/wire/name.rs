@@ -1,0 +1,111 @@
+//! A name to look up: lower case, in wire form, with the places of its labels.
+
+/// A lower-case name in wire form with its label boundaries, so that every ancestor is a slice of it.
+///
+/// It lives on the stack; the longest name has 255 octets and 127 labels (RFC 1035 §2.3.4).
+#[derive(Clone)]
+pub struct QName {
+    octets: [u8; 255],
+    /// Where each label begins, from the left; the root label is not among them.
+    starts: [u8; 127],
+    len: u8,
+    labels: u8,
+}
+
+impl QName {
+    /// Takes a name in uncompressed wire form, at most 255 octets, ended by the root label.
+    ///
+    /// None if it is not such a name.
+    pub fn from_wire(wire: &[u8]) -> Option<Self> {
+        let mut name = Self { octets: [0; 255], starts: [0; 127], len: 0, labels: 0 };
+        let room = name.octets.get_mut(..wire.len())?;
+        room.copy_from_slice(wire);
+        // A length octet is at most 63 and `A` is 65: folding the whole slice touches letters only.
+        room.make_ascii_lowercase();
+        name.len = wire.len() as u8;
+        let (mut at, mut labels) = (0usize, 0usize);
+        loop {
+            match *wire.get(at)? {
+                0 => break,
+                length @ 1..=63 => {
+                    *name.starts.get_mut(labels)? = at as u8;
+                    labels += 1;
+                    at += usize::from(length) + 1;
+                }
+                _ => return None,
+            }
+        }
+        name.labels = labels as u8;
+        (at + 1 == wire.len()).then_some(name)
+    }
+
+    /// The whole name in wire form, lower case.
+    pub fn as_slice(&self) -> &[u8] {
+        &self.octets[..usize::from(self.len)]
+    }
+
+    /// Number of labels without the root: 2 for `example.org.`.
+    pub fn labels(&self) -> usize {
+        usize::from(self.labels)
+    }
+
+    /// The last `labels` labels with the root: `suffix(1)` of `example.org.` is `org.`. All of it if it has fewer.
+    pub fn suffix(&self, labels: usize) -> &[u8] {
+        &self.octets[self.skip(labels)..usize::from(self.len)]
+    }
+
+    /// How many octets stand before the last `labels` labels.
+    pub fn skip(&self, labels: usize) -> usize {
+        match usize::from(self.labels).checked_sub(labels) {
+            _ if labels == 0 => usize::from(self.len).saturating_sub(1),
+            Some(left) => usize::from(self.starts.get(left).copied().unwrap_or_default()),
+            None => 0,
+        }
+    }
+
+    /// Whether it is `ancestor` (lower-case wire form) or below it.
+    pub fn is_below(&self, ancestor: &[u8]) -> bool {
+        let Some(skip) = usize::from(self.len).checked_sub(ancestor.len()) else { return false };
+        let at_label = self.starts[..self.labels()].contains(&(skip as u8)) || skip + 1 == usize::from(self.len);
+        at_label && self.as_slice().ends_with(ancestor)
+    }
+
+    /// Writes `*.` and the last `labels` labels into `space`: the wildcard below that ancestor (RFC 4592 §2.1.1).
+    ///
+    /// None if that would be longer than a name may be; then no such owner exists.
+    pub fn wildcard<'s>(&self, labels: usize, space: &'s mut [u8; 255]) -> Option<&'s [u8]> {
+        let suffix = self.suffix(labels);
+        space[..2].copy_from_slice(b"\x01*");
+        space.get_mut(2..2 + suffix.len())?.copy_from_slice(suffix);
+        Some(&space[..2 + suffix.len()])
+    }
+}
+
+impl std::fmt::Debug for QName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.as_slice().escape_ascii())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suffixes_are_ancestors() {
+        let name = QName::from_wire(b"\x03wWw\x07Example\x03org\0").unwrap();
+        assert_eq!(name.labels(), 3);
+        assert_eq!(name.suffix(3), b"\x03www\x07example\x03org\0");
+        assert_eq!(name.suffix(1), b"\x03org\0");
+        assert_eq!(name.suffix(0), b"\0");
+        assert_eq!(name.wildcard(2, &mut [0; 255]).unwrap(), b"\x01*\x07example\x03org\0");
+        assert_eq!(QName::from_wire(b"\0").unwrap().suffix(0), b"\0");
+    }
+
+    #[test]
+    fn what_is_no_name_is_refused() {
+        for wire in [&b""[..], b"\x03ww\0", b"\x01a", b"\xc0\x0c", b"\x40", b"\0\0"] {
+            assert!(QName::from_wire(wire).is_none(), "{wire:?}");
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! The answer, written into the buffer that the query came in.
+
+use domain::base::iana::OptRcode;
+
+use super::HEADER_OCTETS;
+use super::query::{Query, Verdict};
+
+/// Records as they are kept ready: each begins with a two-octet pointer to the question's name.
+#[derive(Clone, Copy, Debug)]
+pub struct Template<'z> {
+    /// The records in wire form.
+    pub records: &'z [u8],
+    /// How many there are.
+    pub count: u16,
+    /// Octets in `records` at which a pointer to the zone's apex stands.
+    pub apex_pointers: &'z [u16],
+}
+
+/// The part of a message that a record goes into, in the order of writing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Section {
+    /// Answer section.
+    Answer,
+    /// Authority section.
+    Authority,
+    /// Additional section.
+    Additional,
+}
+
+/// What was to be appended does not fit; nothing of it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+/// A message in the making: the question is in place, records are appended section by section.
+pub struct Response<'b> {
+    buffer: &'b mut [u8],
+    len: usize,
+    /// Octets that records may reach to; the OPT record has its space behind.
+    limit: usize,
+    question_end: usize,
+    counts: [u16; 3],
+    /// The response code, 12 bits (RFC 6891 §6.1.3).
+    pub rcode: OptRcode,
+    /// The answer is authoritative.
+    pub authoritative: bool,
+    /// Something did not fit.
+    pub truncated: bool,
+    opt: Option<Opt>,
+    echo: [u8; 2],
+}
+
+/// The OPT record of the answer.
+#[derive(Clone, Copy)]
+struct Opt {
+    size: u16,
+    version: u8,
+    dnssec_ok: bool,
+}
+
+impl<'b> Response<'b> {
+    /// An empty NOERROR answer to `query`, whose message `buffer` begins with.
+    ///
+    /// `size_max` is what the transport takes, in octets; over UDP the client's own limit counts too.
+    pub fn new(buffer: &'b mut [u8], query: &Query, size_max: usize) -> Self {
+        let opt = query.edns.map(|edns| Opt { size: edns.payload_size, version: 0, dnssec_ok: edns.dnssec_ok });
+        let echo = [u8::from(query.recursion_desired), u8::from(query.checking_disabled) << 4];
+        Self::start(buffer, query.question_end, size_max, opt, echo)
+    }
+
+    /// The common part of all constructors.
+    fn start(buffer: &'b mut [u8], question_end: usize, size_max: usize, opt: Option<Opt>, echo: [u8; 2]) -> Self {
+        let reserved = if opt.is_some() { OPT_OCTETS } else { 0 };
+        let limit = size_max.min(buffer.len()).saturating_sub(reserved);
+        Self {
+            buffer,
+            len: question_end,
+            limit,
+            question_end,
+            counts: [0; 3],
+            rcode: OptRcode::NOERROR,
+            authoritative: false,
+            truncated: false,
+            opt,
+            echo,
+        }
+    }
+
+    /// Appends an RRset whole. `owner_at` is where its owner's name stands in the message, `apex_at` where the name of
+    /// its zone's apex stands (octets from the start of the message).
+    ///
+    /// Both have to be pointable (below 16,384; RFC 1035 §4.1.4), else it counts as not fitting.
+    pub fn append(
+        &mut self,
+        section: Section,
+        template: Template<'_>,
+        owner_at: usize,
+        apex_at: usize,
+    ) -> Result<(), Full> {
+        let start = self.len;
+        let end = start + template.records.len();
+        let (Some(owner), Some(apex)) = (pointer(owner_at), pointer(apex_at)) else {
+            return Err(Full);
+        };
+        if end > self.limit {
+            return Err(Full);
+        }
+        let Some(room) = self.buffer.get_mut(start..end) else {
+            return Err(Full);
+        };
+        room.copy_from_slice(template.records);
+        for &at in template.apex_pointers {
+            if let Some(place) = room.get_mut(usize::from(at)..usize::from(at) + 2) {
+                place.copy_from_slice(&apex);
+            }
+        }
+        if owner_at != HEADER_OCTETS {
+            set_owners(room, owner);
+        }
+        self.count(section, template.count);
+        self.len = end;
+        Ok(())
+    }
+
+    /// Appends one record with rdata that was made for this answer (synthesized CNAME, CHAOS, whoami).
+    ///
+    /// `owner` is written as it is: a pointer or a whole name in wire form.
+    pub fn append_record(
+        &mut self,
+        section: Section,
+        owner: &[u8],
+        rtype: u16,
+        class: u16,
+        ttl: u32,
+        rdata: &[&[u8]],
+    ) -> Result<(), Full> {
+        let rdata_len: usize = rdata.iter().map(|part| part.len()).sum();
+        let end = self.len + owner.len() + 10 + rdata_len;
+        if end > self.limit || rdata_len > usize::from(u16::MAX) {
+            return Err(Full);
+        }
+        self.write(owner);
+        self.write(&rtype.to_be_bytes());
+        self.write(&class.to_be_bytes());
+        self.write(&ttl.to_be_bytes());
+        self.write(&(rdata_len as u16).to_be_bytes());
+        for part in rdata {
+            self.write(part);
+        }
+        self.count(section, 1);
+        Ok(())
+    }
+
+    /// Takes back all records, flags and the rcode: the state right after [`Response::new`].
+    pub fn reset(&mut self) {
+        self.len = self.question_end;
+        self.counts = [0; 3];
+        self.rcode = OptRcode::NOERROR;
+        self.authoritative = false;
+        self.truncated = false;
+    }
+
+    /// Octets written so far: where the next record will stand.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether no record has been written yet.
+    pub fn is_empty(&self) -> bool {
+        self.len == self.question_end
+    }
+
+    /// Records in a section so far.
+    pub fn records(&self, section: Section) -> u16 {
+        self.counts[section as usize]
+    }
+
+    /// Octets that the message will have when it is finished.
+    pub fn finished_len(&self) -> usize {
+        self.len + if self.opt.is_some() { OPT_OCTETS } else { 0 }
+    }
+
+    /// Octets of the message so far.
+    pub fn octets(&self) -> &[u8] {
+        &self.buffer[..self.len]
+    }
+
+    /// Whether the name that stands at `at` is `name` (lower-case wire form).
+    pub fn name_is(&self, at: usize, name: &[u8]) -> bool {
+        let mut rest = name;
+        for (_, label) in self.labels(at) {
+            match rest.split_at_checked(label.len()) {
+                Some((first, after)) if first.eq_ignore_ascii_case(label) => rest = after,
+                _ => return false,
+            }
+        }
+        rest == b"\0"
+    }
+
+    /// Where the rest of the name that stands at `at` begins after its first `octets` octets, which end with a label.
+    pub fn suffix_at(&self, at: usize, octets: usize) -> Option<usize> {
+        let mut left = octets;
+        let mut end = at;
+        for (start, label) in self.labels(at) {
+            if left == 0 {
+                return Some(start);
+            }
+            left = left.checked_sub(label.len())?;
+            end = start + label.len();
+        }
+        (left == 0).then_some(end)
+    }
+
+    /// The labels of the name that stands at `at`, each with its length octet and its place; pointers are followed.
+    pub fn labels(&self, mut at: usize) -> impl Iterator<Item = (usize, &[u8])> {
+        // In messages of our making pointers lead backwards to names that end; the bound is for certainty.
+        let mut pointers = 0..MAX_POINTERS;
+        std::iter::from_fn(move || {
+            loop {
+                match *self.octets().get(at..)? {
+                    [high @ 0xc0..=0xff, low, ..] if pointers.next().is_some() => {
+                        at = usize::from(u16::from_be_bytes([high & 0x3f, low]));
+                    }
+                    [length @ 1..=63, ..] => {
+                        let start = at;
+                        at += usize::from(length) + 1;
+                        return Some((start, self.octets().get(start..at)?));
+                    }
+                    _ => return None,
+                }
+            }
+        })
+    }
+
+    /// Writes header and OPT record; gives the length of the finished message in octets.
+    pub fn finish(mut self) -> usize {
+        let code = self.rcode.to_int();
+        if let Some(opt) = self.opt {
+            self.limit += OPT_OCTETS;
+            let flags = if opt.dnssec_ok { 0x80 } else { 0 };
+            let size = opt.size.to_be_bytes();
+            self.write(&[0, 0, 41, size[0], size[1], (code >> 4) as u8, opt.version, flags, 0, 0, 0]);
+            self.counts[Section::Additional as usize] += 1;
+        }
+        // QR, opcode QUERY, AA, TC, RD; then RA, Z, AD all clear, CD, rcode.
+        let first = 0x80 | u8::from(self.authoritative) << 2 | u8::from(self.truncated) << 1 | self.echo[0];
+        let second = self.echo[1] | (code & 0xf) as u8;
+        let [answers, authority, additional] = self.counts.map(u16::to_be_bytes);
+        let header =
+            [first, second, 0, 1, answers[0], answers[1], authority[0], authority[1], additional[0], additional[1]];
+        if let Some(room) = self.buffer.get_mut(2..HEADER_OCTETS) {
+            room.copy_from_slice(&header);
+        }
+        self.len
+    }
+
+    /// Copies octets to the end; the caller has checked that they fit.
+    fn write(&mut self, octets: &[u8]) {
+        if let Some(room) = self.buffer.get_mut(self.len..self.len + octets.len()) {
+            room.copy_from_slice(octets);
+            self.len += octets.len();
+        }
+    }
+
+    /// Counts records into a section; sections are written in order.
+    fn count(&mut self, section: Section, records: u16) {
+        debug_assert!(self.counts[section as usize + 1..].iter().all(|&later| later == 0));
+        self.counts[section as usize] += records;
+    }
+}
+
+/// Answers a message that was refused: writes over `buffer`, which begins with it, and gives the answer's length in
+/// octets; None for silence.
+pub fn reject(buffer: &mut [u8], verdict: Verdict) -> Option<usize> {
+    let (rcode, question_end) = match verdict {
+        Verdict::Silence => return None,
+        Verdict::Header(rcode) => (rcode, None),
+        Verdict::Question(rcode, end) => (rcode, Some(end)),
+        Verdict::BadVersion { question_end } => {
+            let echo = [*buffer.get(2)? & 1, *buffer.get(3)? & 0x10];
+            let opt = Some(Opt { size: OWN_PAYLOAD_SIZE, version: 0, dnssec_ok: false });
+            let mut response = Response::start(buffer, question_end, usize::from(u16::MAX), opt, echo);
+            response.rcode = OptRcode::BADVERS;
+            return Some(response.finish());
+        }
+    };
+    let header = buffer.get_mut(..HEADER_OCTETS)?;
+    // The opcode and RD stay; of the second octet only CD does.
+    header[2] = 0x80 | header[2] & 0x79;
+    header[3] = header[3] & 0x10 | rcode.to_int() & 0xf;
+    header[4..].copy_from_slice(&[0, u8::from(question_end.is_some()), 0, 0, 0, 0, 0, 0]);
+    Some(question_end.unwrap_or(HEADER_OCTETS))
+}
+
+/// Sets the owner of every record in `records`, each of which begins with a two-octet pointer.
+fn set_owners(records: &mut [u8], owner: [u8; 2]) {
+    let mut rest = records;
+    while let [first, second, _, _, _, _, _, _, _, _, high, low, after @ ..] = rest {
+        [*first, *second] = owner;
+        let rdata_len = usize::from(u16::from_be_bytes([*high, *low]));
+        rest = after.get_mut(rdata_len..).unwrap_or_default();
+    }
+}
+
+/// A compression pointer to an octet of the message (RFC 1035 §4.1.4).
+fn pointer(at: usize) -> Option<[u8; 2]> {
+    (at < 0x4000).then(|| (0xc000 | at as u16).to_be_bytes())
+}
+
+/// Pointers that a name is followed through: one for each alias of the longest chain and some to spare.
+const MAX_POINTERS: usize = 32;
+
+/// Octets of an OPT record without options.
+const OPT_OCTETS: usize = 11;
+
+/// The UDP size that we announce: fits one packet on every path in use (DNS flag day 2020).
+const OWN_PAYLOAD_SIZE: u16 = 1232;

@@ -1,0 +1,304 @@
+//! One zone as it is served, and the search for a name in it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use store::edit::NodeData;
+use store::{Name, Rtype, Serial};
+
+use super::depths::Depths;
+use super::layered::{Key, Layered};
+use super::rrset::{Rrset, lower_wire};
+use crate::wire::QName;
+
+/// A compiled zone. It never changes; [`Zone::with`] makes the next one.
+pub struct Zone {
+    apex: Key,
+    labels: usize,
+    name: Name,
+    default_ttl: u32,
+    nodes: Layered<Node>,
+    /// Depths of names at which a search turns aside: zone cuts, and DNAMEs.
+    turns: Depths,
+    /// The SOA for negative answers, its TTL already lowered to MINIMUM (RFC 2308 §3).
+    denial: Option<Rrset>,
+}
+
+/// All that is known at one name. Without RRsets it is an empty non-terminal (RFC 4592 §2.2.2).
+#[derive(Clone)]
+pub struct Node {
+    rrsets: Arc<[Rrset]>,
+    /// How many nodes stand directly below.
+    children: u32,
+    /// A node `*` stands directly below.
+    wildcard: bool,
+}
+
+/// Where the search for a name ended (RFC 1034 §4.3.2 step 3).
+pub enum Match<'z> {
+    /// The name exists; perhaps only because names below it do.
+    Exact(&'z Node),
+    /// The name does not exist but a wildcard covers it (RFC 4592 §3.3).
+    Wildcard(&'z Node),
+    /// The name is at or below a zone cut: the cut's NS RRset and the number of labels of its owner.
+    Cut(&'z Rrset, usize),
+    /// The name is below a DNAME: that RRset and the number of labels of its owner (RFC 6672 §2.3).
+    Dname(&'z Rrset, usize),
+    /// The name does not exist.
+    NameError,
+}
+
+impl Node {
+    /// The RRset of one type.
+    #[inline]
+    pub fn rrset(&self, rtype: Rtype) -> Option<&Rrset> {
+        self.rrsets.iter().find(|rrset| rrset.rtype == rtype)
+    }
+
+    /// All RRsets in order of type.
+    pub fn rrsets(&self) -> &[Rrset] {
+        &self.rrsets
+    }
+}
+
+impl Zone {
+    /// Compiles a zone from all its nodes. `default_ttl` (seconds) stands in for records without a TTL.
+    pub fn compile(apex: &Name, nodes: &[NodeData], default_ttl: u32) -> Self {
+        let empty = Self {
+            apex: lower_wire(apex),
+            labels: apex.label_count() - 1,
+            name: apex.clone(),
+            default_ttl,
+            nodes: Layered::new(),
+            turns: Depths::default(),
+            denial: None,
+        };
+        let mut stage = Stage::new(&empty, nodes.len());
+        for node in nodes {
+            stage.put(node);
+        }
+        let (staged, turns) = stage.finish();
+        let present = staged.into_iter().filter_map(|(key, node)| Some((key, node?))).collect();
+        let nodes = Layered::build(present);
+        Self { denial: denial(&nodes, &empty.apex), nodes, turns, ..empty }
+    }
+
+    /// This zone after some of its nodes took a new state (a node without RRsets has no data any more). It costs by
+    /// the number of those nodes, not by the size of the zone.
+    pub fn with(&self, nodes: &[NodeData]) -> Self {
+        let mut stage = Stage::new(self, nodes.len());
+        for node in nodes {
+            stage.put(node);
+        }
+        let (staged, turns) = stage.finish();
+        let nodes = self.nodes.with(staged);
+        Self {
+            denial: denial(&nodes, &self.apex),
+            nodes,
+            turns,
+            apex: Arc::clone(&self.apex),
+            labels: self.labels,
+            name: self.name.clone(),
+            default_ttl: self.default_ttl,
+        }
+    }
+
+    /// The apex in lower-case wire form.
+    pub fn apex(&self) -> &Arc<[u8]> {
+        &self.apex
+    }
+
+    /// The apex as it was written.
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// Labels of the apex without the root.
+    pub fn labels(&self) -> usize {
+        self.labels
+    }
+
+    /// How many names exist, empty non-terminals included.
+    pub fn names(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// The SOA as it goes into negative answers (RFC 2308 §3).
+    #[inline]
+    pub fn denial(&self) -> Option<&Rrset> {
+        self.denial.as_ref()
+    }
+
+    /// The zone's serial (RFC 1035 §3.3.13).
+    pub fn serial(&self) -> Option<Serial> {
+        let fields = self.denial.as_ref()?.template().records;
+        let from_end = |octets: usize| fields.get(fields.len().checked_sub(octets)?..)?.first_chunk::<4>();
+        from_end(20).map(|serial| Serial(u32::from_be_bytes(*serial)))
+    }
+
+    /// The node at exactly this name in lower-case wire form, also below a zone cut (for glue).
+    #[inline]
+    pub fn node(&self, name: &[u8]) -> Option<&Node> {
+        self.nodes.get(name)
+    }
+
+    /// Searches for `name`, which is the apex or below it. A question for DS is answered at the cut's parent side
+    /// (RFC 4035 §3.1.4.1), so a cut at exactly `name` does not turn it aside.
+    #[inline]
+    pub fn find(&self, name: &QName, qtype: Rtype) -> Match<'_> {
+        let depth = name.labels();
+        for turn in self.turns.downward(self.labels, depth) {
+            let Some(node) = self.nodes.get(name.suffix(turn)) else {
+                continue;
+            };
+            if turn > self.labels
+                && !(turn == depth && qtype == Rtype::DS)
+                && let Some(cut) = node.rrset(Rtype::NS)
+            {
+                return Match::Cut(cut, turn);
+            }
+            if turn < depth
+                && let Some(dname) = node.rrset(Rtype::DNAME)
+            {
+                return Match::Dname(dname, turn);
+            }
+        }
+        if let Some(node) = self.nodes.get(name.as_slice()) {
+            return Match::Exact(node);
+        }
+        // The closest encloser (RFC 4592 §3.3.1): an ancestor exists whenever a name below it does, so halving works,
+        // and a name of 127 labels costs seven look-ups.
+        let (mut exists, mut missing) = (self.labels, depth);
+        while missing - exists > 1 {
+            let middle = exists + (missing - exists) / 2;
+            match self.nodes.get(name.suffix(middle)) {
+                Some(_) => exists = middle,
+                None => missing = middle,
+            }
+        }
+        let wildcard = self
+            .nodes
+            .get(name.suffix(exists))
+            .filter(|encloser| encloser.wildcard)
+            .and_then(|_| self.nodes.get(name.wildcard(exists, &mut [0; 255])?));
+        wildcard.map_or(Match::NameError, Match::Wildcard)
+    }
+}
+
+/// The nodes that a change touches, worked on before they go into the map.
+struct Stage<'z> {
+    zone: &'z Zone,
+    nodes: HashMap<Key, Option<Node>, foldhash::fast::RandomState>,
+    turns: Depths,
+}
+
+impl<'z> Stage<'z> {
+    /// Nothing changed yet.
+    fn new(zone: &'z Zone, capacity: usize) -> Self {
+        let nodes = HashMap::with_capacity_and_hasher(capacity + 2, Default::default());
+        Self { zone, nodes, turns: zone.turns.clone() }
+    }
+
+    /// Gives one name its new RRsets, and its ancestors what follows from that.
+    fn put(&mut self, data: &NodeData) {
+        let key = lower_wire(&data.owner);
+        if relative_labels(&key, &self.zone.apex).is_none() {
+            return;
+        }
+        let compile = |rrset| Rrset::compile(rrset, &self.zone.apex, self.zone.default_ttl);
+        let rrsets: Arc<[Rrset]> = data.rrsets.iter().filter_map(compile).collect();
+        let old = self.get(&key);
+        let (had, has) =
+            (old.as_ref().is_some_and(|node| self.turns_at(&key, &node.rrsets)), self.turns_at(&key, &rrsets));
+        let depth = data.owner.label_count() - 1;
+        match (had, has) {
+            (false, true) => self.turns.add(depth),
+            (true, false) => self.turns.remove(depth),
+            _ => {}
+        }
+        match old {
+            Some(old) if rrsets.is_empty() && old.children == 0 && key != self.zone.apex => self.remove(key),
+            Some(old) => drop(self.nodes.insert(key, Some(Node { rrsets, ..old }))),
+            None if rrsets.is_empty() => {}
+            None => self.insert(key, Node { rrsets, children: 0, wildcard: false }),
+        }
+    }
+
+    /// The touched nodes and the depths of turns after all changes.
+    fn finish(self) -> (HashMap<Key, Option<Node>, foldhash::fast::RandomState>, Depths) {
+        (self.nodes, self.turns)
+    }
+
+    /// The node at a name as it stands now.
+    fn get(&self, key: &[u8]) -> Option<Node> {
+        self.nodes.get(key).map_or_else(|| self.zone.nodes.get(key).cloned(), Clone::clone)
+    }
+
+    /// Whether a search turns aside at a name with these RRsets.
+    fn turns_at(&self, key: &Key, rrsets: &[Rrset]) -> bool {
+        rrsets.iter().any(|rrset| rrset.rtype == Rtype::DNAME || rrset.rtype == Rtype::NS && *key != self.zone.apex)
+    }
+
+    /// Puts in a name that did not exist, and the ancestors that exist through it.
+    fn insert(&mut self, key: Key, node: Node) {
+        let mut child = key;
+        self.nodes.insert(Arc::clone(&child), Some(node));
+        while let Some(parent) = self.parent(&child) {
+            let existing = self.get(&parent);
+            let created = existing.is_none();
+            let mut node = existing.unwrap_or_else(|| Node { rrsets: Arc::from([]), children: 0, wildcard: false });
+            node.children += 1;
+            node.wildcard |= child.starts_with(WILDCARD);
+            self.nodes.insert(Arc::clone(&parent), Some(node));
+            if !created {
+                return;
+            }
+            child = parent;
+        }
+    }
+
+    /// Takes out a name, and the empty non-terminals that existed through it alone.
+    fn remove(&mut self, key: Key) {
+        let mut child = key;
+        loop {
+            let parent = self.parent(&child);
+            let wildcard = child.starts_with(WILDCARD);
+            self.nodes.insert(child, None);
+            let Some(parent) = parent else { return };
+            let Some(mut node) = self.get(&parent) else { return };
+            node.children = node.children.saturating_sub(1);
+            node.wildcard &= !wildcard;
+            let gone = node.children == 0 && node.rrsets.is_empty() && parent != self.zone.apex;
+            self.nodes.insert(Arc::clone(&parent), Some(node));
+            if !gone {
+                return;
+            }
+            child = parent;
+        }
+    }
+
+    /// The name one label up; None above the apex.
+    fn parent(&self, key: &Key) -> Option<Key> {
+        (*key != self.zone.apex).then(|| key.get(usize::from(*key.first()?) + 1..).map(Key::from))?
+    }
+}
+
+/// How many labels `name` has below `apex`; None if it is not at or below it. Both in lower-case wire form.
+fn relative_labels(name: &[u8], apex: &[u8]) -> Option<usize> {
+    let (mut rest, mut labels) = (name, 0);
+    while rest.len() > apex.len() {
+        rest = rest.get(usize::from(*rest.first()?) + 1..)?;
+        labels += 1;
+    }
+    (rest == apex).then_some(labels)
+}
+
+/// The SOA at the apex with the TTL that negative answers get: the lesser of its TTL and MINIMUM (RFC 2308 §5).
+fn denial(nodes: &Layered<Node>, apex: &[u8]) -> Option<Rrset> {
+    let soa = nodes.get(apex)?.rrset(Rtype::SOA)?;
+    let minimum = soa.template().records.last_chunk::<4>().map(|minimum| u32::from_be_bytes(*minimum))?;
+    Some(soa.with_ttl(soa.ttl().min(minimum)))
+}
+
+/// How a wildcard's name begins in wire form (RFC 4592 §2.1.1).
+const WILDCARD: &[u8] = b"\x01*";

@@ -1,0 +1,25 @@
+//! Zones as they are served: compiled RRsets, the snapshot that holds them, and the search for an answer.
+//!
+//! A [`Zone`] is compiled from the store's nodes and never changes; an edit makes a new one that shares all it can with
+//! the old ([`Zone::with`]). A [`ZoneSet`] holds the zones of one source (a data folder, a `file` line). All sets
+//! together are a [`Snapshot`], published by a [`Hub`] and held by each worker through a [`Reader`]. [`answer`] writes
+//! what a set knows of a question into a response.
+//!
+//! What costs grows when a zone changes, not when it is asked. On the query line this room takes no lock and no memory.
+
+mod answer;
+mod compiled;
+mod depths;
+mod layered;
+mod rrset;
+mod set;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+
+pub use answer::{Found, answer};
+pub use compiled::{Match, Node, Zone};
+pub use depths::Depths;
+pub use rrset::{Rrset, Target};
+pub use set::ZoneSet;
+pub use snapshot::{Hub, Reader, SetId, Snapshot};

@@ -1,0 +1,134 @@
+//! One RRset in the form in which it is copied into answers.
+
+use std::sync::Arc;
+
+use store::edit::RrsetData;
+use store::types::{names_in_rdata, wants_additional};
+use store::{Name, Rtype};
+
+use crate::wire::{HEADER_OCTETS, Template};
+
+/// An RRset ready to be sent: its records in wire form, owned by a pointer to the question's name.
+#[derive(Clone, Debug)]
+pub struct Rrset {
+    /// The type of its records.
+    pub rtype: Rtype,
+    count: u16,
+    records: Box<[u8]>,
+    links: Option<Box<Links>>,
+}
+
+/// The names inside an RRset's rdata.
+#[derive(Clone, Debug)]
+struct Links {
+    apex_pointers: Box<[u16]>,
+    targets: Box<[Target]>,
+}
+
+/// A name in rdata that an answer goes on from: an alias, or a host whose addresses are additional data.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The octet of the RRset's records at which the name stands.
+    pub at: u16,
+    /// The name in lower-case wire form.
+    pub name: Arc<[u8]>,
+}
+
+impl Rrset {
+    /// Compiles the records of one type of a zone. `apex` is the zone's apex in lower-case wire form, `default_ttl`
+    /// (seconds) stands in for records without a TTL; the smallest TTL counts for all (RFC 2181 §5.2).
+    ///
+    /// None if it has no records, or more octets than a message could hold (the store's rules refuse that before).
+    pub fn compile(data: &RrsetData, apex: &[u8], default_ttl: u32) -> Option<Self> {
+        let ttl = data.records.iter().map(|(ttl, _)| ttl.unwrap_or(default_ttl)).min()?;
+        let mut records = Vec::new();
+        let (mut apex_pointers, mut targets) = (Vec::new(), Vec::new());
+        for (_, rdata) in &data.records {
+            records.extend_from_slice(&QUESTION_NAME);
+            records.extend_from_slice(&data.rtype.to_int().to_be_bytes());
+            records.extend_from_slice(&CLASS_IN);
+            records.extend_from_slice(&ttl.to_be_bytes());
+            let length_at = records.len();
+            records.extend_from_slice(&[0, 0]);
+            let mut copied = 0;
+            let mut last_name = None;
+            for name in names_in_rdata(data.rtype, rdata) {
+                let end = name.start + name.octets;
+                let (before, wire) = (rdata.get(copied..name.start)?, rdata.get(name.start..end)?);
+                records.extend_from_slice(before);
+                let at = u16::try_from(records.len()).ok()?;
+                copied = end;
+                last_name = Some(Target { at, name: Arc::from(wire.to_ascii_lowercase()) });
+                match relative_octets(wire, apex).filter(|_| name.compressible && apex.len() > 1) {
+                    Some(octets) => {
+                        records.extend_from_slice(&wire[..octets]);
+                        apex_pointers.push(u16::try_from(records.len()).ok()?);
+                        records.extend_from_slice(&QUESTION_NAME);
+                    }
+                    None => records.extend_from_slice(wire),
+                }
+            }
+            records.extend_from_slice(rdata.get(copied..)?);
+            let rdata_len = u16::try_from(records.len() - length_at - 2).ok()?;
+            records[length_at..length_at + 2].copy_from_slice(&rdata_len.to_be_bytes());
+            targets.extend(last_name.filter(|target| match data.rtype {
+                Rtype::CNAME | Rtype::DNAME => true,
+                // The root as a host means none (RFC 2782, RFC 7505, RFC 9460 §2.5).
+                rtype => wants_additional(rtype) && *target.name != *b"\0",
+            }));
+        }
+        u16::try_from(records.len()).ok()?;
+        let links = (!apex_pointers.is_empty() || !targets.is_empty())
+            .then(|| Box::new(Links { apex_pointers: apex_pointers.into(), targets: targets.into() }));
+        Some(Self { rtype: data.rtype, count: data.records.len() as u16, records: records.into(), links })
+    }
+
+    /// The records for [`crate::wire::Response::append`].
+    #[inline]
+    pub fn template(&self) -> Template<'_> {
+        let apex_pointers = self.links.as_ref().map_or(&[][..], |links| &links.apex_pointers);
+        Template { records: &self.records, count: self.count, apex_pointers }
+    }
+
+    /// The names that an answer with this RRset goes on from, in the order of its records.
+    #[inline]
+    pub fn targets(&self) -> &[Target] {
+        self.links.as_ref().map_or(&[][..], |links| &links.targets)
+    }
+
+    /// Time to live in seconds, one for all records.
+    pub fn ttl(&self) -> u32 {
+        self.records.get(6..10).and_then(|ttl| ttl.try_into().ok()).map_or(0, u32::from_be_bytes)
+    }
+
+    /// The same RRset with another TTL (seconds).
+    pub fn with_ttl(&self, ttl: u32) -> Self {
+        let mut copy = self.clone();
+        let mut rest = &mut copy.records[..];
+        while let [_, _, _, _, _, _, a, b, c, d, high, low, after @ ..] = rest {
+            [*a, *b, *c, *d] = ttl.to_be_bytes();
+            rest = after.get_mut(usize::from(u16::from_be_bytes([*high, *low]))..).unwrap_or_default();
+        }
+        copy
+    }
+}
+
+/// Octets of `wire` before the apex, if the name is the apex or below it. Both are in uncompressed wire form.
+fn relative_octets(wire: &[u8], apex: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    while wire.len() - at > apex.len() {
+        at += usize::from(*wire.get(at)?) + 1;
+    }
+    (wire.get(at..)?.eq_ignore_ascii_case(apex)).then_some(at)
+}
+
+/// The apex of a zone in the form that [`Rrset::compile`] takes.
+pub(super) fn lower_wire(name: &Name) -> Arc<[u8]> {
+    Arc::from(name.as_slice().to_ascii_lowercase())
+}
+
+/// A pointer to the name of the question (RFC 1035 §4.1.4); stands wherever a pointer is put in later, too.
+const QUESTION_NAME: [u8; 2] = [0xc0, HEADER_OCTETS as u8];
+
+/// Class IN in network order.
+const CLASS_IN: [u8; 2] = [0, 1];

@@ -1,0 +1,85 @@
+//! The zones of one source, found by the longest suffix of a name.
+
+use std::sync::Arc;
+
+use store::Name;
+
+use super::compiled::Zone;
+use super::depths::Depths;
+use super::layered::{Key, Layered};
+use super::rrset::lower_wire;
+use crate::wire::QName;
+
+/// Zones by apex. It never changes; an edit makes a new set that shares what it can.
+#[derive(Clone)]
+pub struct ZoneSet {
+    zones: Arc<Layered<Arc<Zone>>>,
+    depths: Depths,
+}
+
+impl Default for ZoneSet {
+    fn default() -> Self {
+        Self { zones: Arc::new(Layered::new()), depths: Depths::default() }
+    }
+}
+
+impl ZoneSet {
+    /// A set of these zones; of two with one apex the later counts.
+    pub fn build(zones: impl IntoIterator<Item = Arc<Zone>>) -> Self {
+        let mut by_apex = std::collections::HashMap::new();
+        let mut depths = Depths::default();
+        for zone in zones {
+            let depth = zone.labels();
+            if by_apex.insert(Arc::clone(zone.apex()), zone).is_none() {
+                depths.add(depth);
+            }
+        }
+        Self { zones: Arc::new(Layered::build(by_apex.into_iter().collect())), depths }
+    }
+
+    /// This set with zones put in or replaced (`Some`) and taken out (`None`).
+    pub fn with(&self, changes: impl IntoIterator<Item = (Name, Option<Arc<Zone>>)>) -> Self {
+        let mut depths = self.depths.clone();
+        let mut staged: Vec<(Key, Option<Arc<Zone>>)> = Vec::new();
+        for (apex, zone) in changes {
+            let key = lower_wire(&apex);
+            let depth = apex.label_count() - 1;
+            let before = staged.iter().rev().find(|(staged, _)| *staged == key);
+            let had = before.map_or_else(|| self.zones.get(&key).is_some(), |(_, zone)| zone.is_some());
+            match (had, zone.is_some()) {
+                (false, true) => depths.add(depth),
+                (true, false) => depths.remove(depth),
+                _ => {}
+            }
+            staged.push((key, zone));
+        }
+        Self { zones: Arc::new(self.zones.with(staged)), depths }
+    }
+
+    /// The zone with exactly this apex.
+    pub fn get(&self, apex: &Name) -> Option<&Arc<Zone>> {
+        self.zones.get(&lower_wire(apex))
+    }
+
+    /// The zone with the longest apex that `name` is at or below.
+    #[inline]
+    pub fn find(&self, name: &QName) -> Option<&Zone> {
+        self.find_from(name, name.labels())
+    }
+
+    /// The same among apexes of at most `labels` labels: above a cut, to find the parent of a zone.
+    #[inline]
+    pub fn find_from(&self, name: &QName, labels: usize) -> Option<&Zone> {
+        self.depths.upward(labels).find_map(|depth| self.zones.get(name.suffix(depth))).map(|zone| &**zone)
+    }
+
+    /// How many zones there are.
+    pub fn len(&self) -> usize {
+        self.zones.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
