@@ -1,0 +1,207 @@
+//! One TCP connection: messages behind their lengths, several at a time, within limits of time and memory.
+//!
+//! RFC 7766 §6.2.1: a client may send further queries without waiting for answers. What one read brings is answered in
+//! order and leaves in as few writes as possible. Nothing is read while answers wait to be taken, so that a client that
+//! does not read is held by TCP's own window, and costs no more than one batch of answers.
+
+use std::mem;
+use std::net::Shutdown;
+
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::Arrival;
+use super::Responders;
+use super::counters::Counter;
+use super::registry::Id;
+use super::stream::Shared;
+use super::transport::Stream;
+
+/// Serves a connection until either side has had enough.
+pub(super) async fn serve<S: Stream, F: Responders>(id: Id, stream: &S, arrival: Arrival, shared: &Shared<S, F>) {
+    let mut incoming = Incoming::new(shared);
+    let mut deadline = Instant::now() + shared.limits.idle;
+    loop {
+        let begun = !incoming.octets.is_empty();
+        let Ok((result, octets)) = timeout_at(deadline, stream.read(mem::take(&mut incoming.octets))).await else {
+            let counters = &shared.counters;
+            count(if begun { &counters.closed_slow } else { &counters.closed_idle });
+            return;
+        };
+        incoming.octets = octets;
+        let Ok(1..) = result else { return };
+        if !begun {
+            shared.registry.borrow_mut().set_busy(id);
+        }
+        let whole = match answer_all(stream, &mut incoming, &arrival, shared).await {
+            Ok(whole) => whole,
+            Err(Close) => return,
+        };
+        if incoming.octets.is_empty() {
+            shared.registry.borrow_mut().set_idle(id);
+            deadline = Instant::now() + shared.limits.idle;
+        } else if whole > 0 || !begun {
+            // What is left is the beginning of a message, and its time begins.
+            deadline = Instant::now() + shared.limits.message;
+        }
+        if incoming.make_room().is_err() {
+            count(&shared.counters.closed_full);
+            return;
+        }
+    }
+}
+
+/// The connection is to be closed; why has been counted.
+struct Close;
+
+/// Answers all messages that are whole, and returns how many that were.
+async fn answer_all<S: Stream, F: Responders>(
+    stream: &S,
+    incoming: &mut Incoming<'_, S, F>,
+    arrival: &Arrival,
+    shared: &Shared<S, F>,
+) -> Result<usize, Close> {
+    let mut whole = 0;
+    let mut done = 0;
+    shared.turn();
+    loop {
+        let mut out = Vec::new();
+        let mut garbage = false;
+        while out.len() < BATCH_BYTES
+            && !garbage
+            && let Some(message) = next_message(&incoming.octets[done..])
+        {
+            done += 2 + message.len();
+            whole += 1;
+            // Nothing can be said to an empty message, not even its id.
+            garbage = message.is_empty() || !shared.answer(message, arrival, &mut out);
+        }
+        let last = out.len() < BATCH_BYTES;
+        if !out.is_empty() {
+            write(stream, out, shared).await?;
+        }
+        if garbage {
+            count(&shared.counters.closed_garbage);
+            stream.shutdown(Shutdown::Write);
+            return Err(Close);
+        }
+        if last {
+            incoming.consumed(done);
+            return Ok(whole);
+        }
+    }
+}
+
+/// Writes answers within the time that a client has to take them.
+async fn write<S: Stream, F: Responders>(stream: &S, out: Vec<u8>, shared: &Shared<S, F>) -> Result<(), Close> {
+    let Some(_hold) = Hold::take(out.len(), shared) else {
+        count(&shared.counters.closed_full);
+        return Err(Close);
+    };
+    match timeout(shared.limits.write, stream.write_all(out)).await {
+        Ok((Ok(()), _)) => Ok(()),
+        Ok((Err(_), _)) => Err(Close),
+        Err(_) => {
+            count(&shared.counters.closed_slow);
+            Err(Close)
+        }
+    }
+}
+
+/// The message at the beginning of `octets`, if it is whole (RFC 1035 §4.2.2).
+fn next_message(octets: &[u8]) -> Option<&[u8]> {
+    let (len, rest) = octets.split_first_chunk::<2>()?;
+    rest.get(..usize::from(u16::from_be_bytes(*len)))
+}
+
+/// What has been received and not been answered. Between messages it takes `IDLE_BYTES`; it grows while a long message
+/// comes in, with the octets that have really come, and for clients that send many at a time.
+struct Incoming<'a, S: Stream, F: Responders> {
+    /// The octets; what is spare is read into.
+    octets: Vec<u8>,
+    /// What it holds of the memory that all connections share, beyond `IDLE_BYTES`.
+    hold: Option<Hold<'a, S, F>>,
+    /// For taking hold of more.
+    shared: &'a Shared<S, F>,
+    /// The last read left no spare octet.
+    filled: bool,
+}
+
+impl<'a, S: Stream, F: Responders> Incoming<'a, S, F> {
+    /// Of the smallest size.
+    fn new(shared: &'a Shared<S, F>) -> Self {
+        Self { octets: Vec::with_capacity(IDLE_BYTES), hold: None, shared, filled: false }
+    }
+
+    /// Forgets the first `count` octets.
+    fn consumed(&mut self, count: usize) {
+        self.filled = self.octets.len() == self.octets.capacity();
+        self.octets.drain(..count);
+    }
+
+    /// Makes room for the next read. An error when all connections together hold too much.
+    fn make_room(&mut self) -> Result<(), Close> {
+        let capacity = self.octets.capacity();
+        let wanted = if self.octets.is_empty() {
+            // Clients that fill what they are given get more of it, up to a point; others go back to the least.
+            if self.filled { (2 * capacity).min(PIPELINE_BYTES) } else { IDLE_BYTES }
+        } else if self.octets.len() == capacity {
+            (2 * capacity).min(MESSAGE_BYTES)
+        } else {
+            capacity
+        };
+        if wanted == capacity {
+            return Ok(());
+        }
+        self.hold = None;
+        let mut octets = Vec::with_capacity(wanted);
+        octets.extend_from_slice(&self.octets);
+        self.octets = octets;
+        if wanted > IDLE_BYTES {
+            self.hold = Some(Hold::take(wanted - IDLE_BYTES, self.shared).ok_or(Close)?);
+        }
+        Ok(())
+    }
+}
+
+/// Memory that a connection holds out of what all may hold together; given back when dropped.
+struct Hold<'a, S: Stream, F: Responders> {
+    /// How much.
+    bytes: usize,
+    /// Where it is counted.
+    shared: &'a Shared<S, F>,
+}
+
+impl<'a, S: Stream, F: Responders> Hold<'a, S, F> {
+    /// Takes hold of so many octets, if they are to be had.
+    fn take(bytes: usize, shared: &'a Shared<S, F>) -> Option<Self> {
+        let held = shared.buffers_bytes.get() + bytes;
+        if held > shared.limits.buffers_bytes_max {
+            return None;
+        }
+        shared.buffers_bytes.set(held);
+        Some(Self { bytes, shared })
+    }
+}
+
+impl<S: Stream, F: Responders> Drop for Hold<'_, S, F> {
+    fn drop(&mut self) {
+        self.shared.buffers_bytes.set(self.shared.buffers_bytes.get() - self.bytes);
+    }
+}
+
+/// Counts one.
+fn count(counter: &Counter) {
+    counter.add(1);
+}
+
+/// What an idle connection holds: enough for every ordinary query.
+const IDLE_BYTES: usize = 512;
+
+/// What a client that sends many queries at a time may fill with one read.
+const PIPELINE_BYTES: usize = 16384;
+
+/// The longest message with its length.
+const MESSAGE_BYTES: usize = 2 + 65535;
+
+/// Answers are written when there are so many octets of them, or no more messages.
+const BATCH_BYTES: usize = 16384;

@@ -1,0 +1,97 @@
+//! The room that moves packets: sockets in, sockets out, and nothing of DNS but the two-octet length of RFC 1035 §4.2.2.
+//!
+//! [`start`] opens the listeners and gives back a [`Running`]. Every message ends in the same function, whatever it came
+//! in on: [`Responder::answer`], which writes the answer over the message. Two kinds of thread call it:
+//!
+//! - **Workers** (`worker.rs`), one a core and pinned to it, each with a socket of its own per address. They take
+//!   datagrams in batches through the trait `PacketIo`, which has two implementations: `ring.rs` over io_uring, and
+//!   `mmsg.rs` over `recvmmsg` and `sendmmsg` for kernels and containers that refuse io_uring. A further way in
+//!   implements the same trait and gets its row in `ways.rs`.
+//! - **The stream thread** (`stream.rs`, `connection.rs`), beside the workers and never on them, holds the TCP connections
+//!   over tokio-uring, or over tokio where io_uring is refused.
+//!
+//! On a worker nothing is allocated, locked, logged or formatted per query, and no clock is read; buffers are made at
+//! start. All `unsafe` code of zonda lives in `ring.rs` with its parts, and in `mmsg.rs`.
+
+mod connection;
+mod counters;
+mod datagram;
+mod error;
+mod mmsg;
+mod options;
+mod registry;
+mod ring;
+mod running;
+mod socket;
+mod stop;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod transport;
+mod ways;
+mod worker;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+pub use counters::{StreamTotals, Totals, WorkerTotals};
+pub use error::NetError;
+pub use options::{IoChoice, Options, StreamLimits, Way, WayIn};
+pub use running::{Running, start};
+
+pub use crate::plugin::{Arrival, Transport};
+use crate::plugin::{Server, Worker};
+
+/// An address to listen on, over UDP and TCP.
+///
+/// An IPv6 wildcard takes IPv6 only; who wants both families names both wildcards. With port 0 the system chooses one
+/// port for both transports, which [`Running::local_addrs`] tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Where to listen.
+    pub addr: SocketAddr,
+}
+
+/// Answers messages on one thread. Made on that thread by [`Responders::responder`], it need not be `Send`.
+///
+/// A panic in it costs the message it was about, and the responder: the thread goes on with a new one.
+pub trait Responder {
+    /// Called once a batch, before its first message: the moment to look for a new snapshot.
+    fn turn(&mut self);
+
+    /// Answers one message: `buffer[..len]` as it came. The answer is written over it from octet 0 and its length
+    /// returned; `None` is silence over UDP and closes the connection over TCP.
+    ///
+    /// `buffer.len()` is the most the answer may take: 4,096 octets over UDP, 65,535 over TCP; a length beyond it counts
+    /// as silence. What lies behind `len` is left over from other messages. A datagram too long for the buffer is handed
+    /// over as its first 12 octets, a header without its question, which is FORMERR by any reading.
+    fn answer(&mut self, buffer: &mut [u8], len: usize, arrival: &Arrival) -> Option<usize>;
+}
+
+/// Makes the responders, one a thread.
+pub trait Responders: Send + Sync + 'static {
+    /// What answers on a thread.
+    type R: Responder;
+
+    /// Makes one, on the thread that will call it.
+    fn responder(&self) -> Self::R;
+}
+
+impl Responder for Worker {
+    fn turn(&mut self) {
+        Self::turn(self);
+    }
+
+    #[inline]
+    fn answer(&mut self, buffer: &mut [u8], len: usize, arrival: &Arrival) -> Option<usize> {
+        Self::answer(self, buffer, len, arrival)
+    }
+}
+
+impl Responders for Arc<Server> {
+    type R = Worker;
+
+    fn responder(&self) -> Worker {
+        self.worker()
+    }
+}

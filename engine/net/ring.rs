@@ -1,0 +1,421 @@
+//! Datagrams over io_uring: one multishot RECVMSG a socket into provided buffers, answers sent from the same buffer.
+//!
+//! # Who owns what
+//!
+//! There are three owners: the kernel's buffer ring (K), this thread (T), and a submitted send (S).
+//!
+//! - **Buffers.** All `BUFFERS` buffers are one allocation that lives as long as [`Memory`]. A buffer is K's from the
+//!   moment it is written into the buffer ring and the tail is published, until a completion of a RECVMSG names it. Then
+//!   it is T's: nothing in the kernel knows of it, and only then a reference to it is made, which ends before the buffer
+//!   is passed on. If there is no answer, T gives it back to K. If there is, the buffer is S's from the push of its SEND
+//!   until `io_uring_enter` has taken that entry from the submission queue.
+//! - **Sends end within the submit.** They carry MSG_DONTWAIT, which makes the kernel finish the request, with EAGAIN if
+//!   need be, in the same `io_uring_enter` that takes it: a request that may not wait is never queued to be done later.
+//!   Therefore an empty submission queue after `io_uring_enter` means that no S is left, and all buffers that were S's
+//!   are given back to K. A send that succeeds posts no completion (IOSQE_CQE_SKIP_SUCCESS); one that fails posts one,
+//!   which is only counted. The kernel has the answer copied into its own memory by then: this is not a zero-copy send.
+//! - **Headers.** The `msghdr` of a RECVMSG (`receive_headers`) is read by the kernel when the request is prepared, and
+//!   only its lengths matter; it lives until the ring is gone all the same. The `msghdr` and `iovec` of a SENDMSG are
+//!   S's like the buffer of the same number, and are written by T only while T owns that buffer.
+//! - **End.** Dropping [`Ring`] cancels all requests and waits until the kernel has confirmed that no RECVMSG is armed.
+//!   Should it ever not, the memory is left allocated for good: a leak is harmless, a write into freed memory is not.
+//!
+//! # Bounds
+//!
+//! A buffer is in one place at a time, so there are never more than `BUFFERS` receptions and sends together; the
+//! submission and completion queues have room for all of them and for the few entries that re-arm sockets. When all
+//! buffers are T's or S's, the multishot ends with ENOBUFS and datagrams wait in the socket until it is armed again,
+//! which happens at the end of the turn in which buffers come back.
+#![allow(unsafe_code)]
+
+mod memory;
+mod probe;
+
+use std::io;
+use std::mem::zeroed;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::ptr;
+use std::time::{Duration, Instant};
+
+use io_uring::types::{CancelBuilder, Fd, Fixed, SubmitArgs, Timespec};
+use io_uring::{IoUring, cqueue, opcode, squeue};
+
+pub(super) use self::probe::probe;
+
+use self::memory::Memory;
+use super::Arrival;
+use super::counters::WorkerTotals;
+use super::datagram::{self, CONTROL_AT, CONTROL_ROOM, Filled, MESSAGE_AT, NAME_AT, NAME_ROOM};
+use super::error::Plain;
+use super::socket::Endpoint;
+use super::stop::Stop;
+use super::worker::{PacketIo, Taken, Wait};
+
+/// The way in over io_uring, for one thread: it must be used on the thread that made it.
+pub(super) struct Ring {
+    /// The queues. Declared before the memory that its requests point to.
+    ring: IoUring,
+    /// The buffers, and the ring through which the kernel gets them.
+    memory: Memory,
+    /// One for each socket: the lengths that a RECVMSG is to fill.
+    receive_headers: Box<[libc::msghdr]>,
+    /// One for each buffer: the message of a SENDMSG.
+    send_headers: Box<[SendHeader]>,
+    /// The sockets, in the order in which they are registered.
+    endpoints: Vec<Endpoint>,
+    /// Which sockets have their RECVMSG in the kernel.
+    armed: Vec<bool>,
+    /// The buffers whose sends have been pushed since the submission queue was last empty.
+    sending: Vec<u16>,
+    /// The buffer whose message is being answered; still set when answering panicked.
+    answering: Option<u16>,
+    /// What this kernel can do.
+    features: Features,
+    /// Receptions that failed one after the other.
+    failures: u32,
+}
+
+/// The message of a SENDMSG: stays in place from start to end.
+#[repr(C)]
+struct SendHeader {
+    /// Points into the buffer of the same number, and to `part`.
+    message: libc::msghdr,
+    /// The answer.
+    part: libc::iovec,
+}
+
+/// What differs between kernels that can do the rest. Found out by [`probe`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Features {
+    /// SEND takes an address, which is cheaper than a SENDMSG.
+    pub(super) send_addr: bool,
+}
+
+impl Ring {
+    /// Makes the ring and arms all sockets. The error names the step that failed.
+    pub(super) fn open(endpoints: Vec<Endpoint>, stop: &Stop, features: Features) -> Result<Self, String> {
+        let ring = build().map_err(|e| failed("io_uring_setup", &e))?;
+        let missing = [
+            ("lossless completions", ring.params().is_feature_nodrop()),
+            ("waiting with a time limit", ring.params().is_feature_ext_arg()),
+            ("skipped completions", ring.params().is_feature_skip_cqe_on_success()),
+        ];
+        if let Some((name, _)) = missing.iter().find(|(_, there)| !there) {
+            return Err(format!("this kernel's io_uring lacks {name}"));
+        }
+        let memory = Memory::register(&ring).map_err(|e| failed("io_uring_register (buffers)", &e))?;
+        let files: Vec<_> = endpoints.iter().map(Endpoint::raw).collect();
+        ring.submitter().register_files(&files).map_err(|e| failed("io_uring_register (files)", &e))?;
+        let mut ring = Self {
+            receive_headers: vec![receive_header(); endpoints.len()].into_boxed_slice(),
+            send_headers: send_headers(&memory),
+            armed: vec![false; endpoints.len()],
+            ring,
+            memory,
+            endpoints,
+            sending: Vec::with_capacity(usize::from(BUFFERS)),
+            answering: None,
+            features,
+            failures: 0,
+        };
+        ring.watch_stop(stop.fd());
+        ring.arm();
+        ring.wait(Wait::Look).map_err(|e| failed("io_uring_enter", &e))?;
+        Ok(ring)
+    }
+
+    /// Asks for a completion when the sign to stop is given.
+    fn watch_stop(&mut self, fd: BorrowedFd<'_>) {
+        let entry = opcode::PollAdd::new(Fd(fd.as_raw_fd()), libc::POLLIN as u32).build().user_data(tag(Kind::Stop, 0));
+        // SAFETY: a poll uses no memory of ours, and the kernel keeps the file open by itself.
+        unsafe { self.ring.submission().push(&entry) }.ok();
+    }
+
+    /// Pushes a RECVMSG for each socket that has none. What finds no room in the queue is pushed in the next turn.
+    fn arm(&mut self) {
+        for (index, armed) in self.armed.iter_mut().enumerate().filter(|(_, armed)| !**armed) {
+            let Some(header) = self.receive_headers.get(index) else {
+                continue;
+            };
+            let entry = opcode::RecvMsgMulti::new(Fixed(index as u32), ptr::from_ref(header), GROUP)
+                .build()
+                .user_data(tag(Kind::Receive, index as u32));
+            // SAFETY: `header` is boxed and lives until the ring is gone. The memory written to is that of the buffer
+            // ring, of which the kernel only uses what K owns.
+            *armed = unsafe { self.ring.submission().push(&entry) }.is_ok();
+        }
+    }
+
+    /// Gives all buffers that were being sent back to the kernel, if it has taken every entry of the queue.
+    fn collect_sent(&mut self) {
+        if self.ring.submission().is_empty() {
+            for id in self.sending.drain(..) {
+                self.memory.give(id);
+            }
+            self.memory.publish();
+        }
+    }
+}
+
+impl PacketIo for Ring {
+    fn wait(&mut self, wait: Wait) -> io::Result<()> {
+        let result = match wait {
+            Wait::ForEvent => self.ring.submit_and_wait(1),
+            // With deferred task run nothing is received unless completions are asked for, so one is, with no time.
+            Wait::Look => {
+                let no_time = Timespec::new();
+                self.ring.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&no_time))
+            }
+        };
+        self.collect_sent();
+        match result {
+            Ok(_) => Ok(()),
+            Err(error) => match error.raw_os_error() {
+                // A signal, no time, or completions to be taken first: all of them lead on to `take`.
+                Some(libc::EINTR | libc::ETIME | libc::EBUSY | libc::EAGAIN) => Ok(()),
+                _ => Err(error),
+            },
+        }
+    }
+
+    fn take<F>(&mut self, responder: &mut F, tally: &mut WorkerTotals) -> Taken
+    where
+        F: FnMut(&mut [u8], usize, &Arrival) -> Option<usize>,
+    {
+        let mut taken = Taken::default();
+        if let Some(id) = self.answering.take() {
+            self.memory.give(id);
+        }
+        let (_, mut submissions, mut completions) = self.ring.split();
+        for completion in &mut completions {
+            let (kind, index) = untag(completion.user_data());
+            match kind {
+                Kind::Receive => {}
+                Kind::Send => {
+                    tally.dropped += 1;
+                    continue;
+                }
+                Kind::Stop => {
+                    taken.stop = true;
+                    continue;
+                }
+                Kind::Cancel => continue,
+            }
+            let Some(endpoint) = self.endpoints.get(index as usize) else {
+                continue;
+            };
+            if !cqueue::more(completion.flags())
+                && let Some(armed) = self.armed.get_mut(index as usize)
+            {
+                *armed = false;
+            }
+            let Some(id) = cqueue::buffer_select(completion.flags()).filter(|id| *id < BUFFERS) else {
+                match -completion.result() {
+                    libc::ENOBUFS => tally.overruns += 1,
+                    libc::ECANCELED => {}
+                    _ => {
+                        tally.errors += 1;
+                        self.failures += 1;
+                    }
+                }
+                continue;
+            };
+            self.failures = 0;
+            taken.datagrams += 1;
+            self.answering = Some(id);
+            // SAFETY: the completion names the buffer, so it is T's; it was not seen in another completion, since K
+            // gets it back only below or in `collect_sent`. The reference ends before either.
+            let buffer = unsafe { self.memory.buffer(id) };
+            let filled = filled(buffer, completion.result());
+            let reply = datagram::answer(buffer, filled, endpoint, tally, responder);
+            self.answering = None;
+            let pushed = reply.is_some_and(|reply| {
+                let base = self.memory.base(id);
+                let to = Fixed(index);
+                let entry = if self.features.send_addr && reply.control_len == 0 {
+                    opcode::Send::new(to, base.wrapping_add(MESSAGE_AT), reply.len as u32)
+                        .dest_addr(base.wrapping_add(NAME_AT).cast())
+                        .dest_addr_len(reply.name_len as libc::socklen_t)
+                        .flags(libc::MSG_DONTWAIT)
+                        .build()
+                } else {
+                    let Some(header) = self.send_headers.get_mut(usize::from(id)) else {
+                        return false;
+                    };
+                    header.part.iov_len = reply.len;
+                    header.message.msg_namelen = reply.name_len as libc::socklen_t;
+                    header.message.msg_controllen = reply.control_len as _;
+                    opcode::SendMsg::new(to, &raw const header.message).flags(libc::MSG_DONTWAIT as u32).build()
+                };
+                let entry = entry.flags(squeue::Flags::SKIP_SUCCESS).user_data(tag(Kind::Send, index));
+                // SAFETY: from here on the buffer is S's: its number goes into `sending`, and neither it nor its
+                // `SendHeader` is touched until `collect_sent` has seen the queue empty.
+                unsafe { submissions.push(&entry) }.is_ok()
+            });
+            if pushed {
+                self.sending.push(id);
+            } else {
+                tally.dropped += u64::from(reply.is_some());
+                self.memory.give(id);
+            }
+        }
+        drop((submissions, completions));
+        self.memory.publish();
+        if self.armed.contains(&false) {
+            // A socket that fails and fails again must not keep the core busy.
+            if self.failures > FAILURES_MAX {
+                std::thread::sleep(FAILURE_PAUSE);
+            }
+            self.arm();
+        }
+        taken
+    }
+
+    fn close_door(&mut self) {
+        self.endpoints.iter().for_each(Endpoint::close_door);
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        // Entries that were never submitted must not be taken now: the submit empties the queue first.
+        let end = Instant::now() + CANCEL_WAIT;
+        let entry = opcode::AsyncCancel2::new(CancelBuilder::any()).build().user_data(tag(Kind::Cancel, 0));
+        // SAFETY: a cancel uses no memory of ours.
+        unsafe { self.ring.submission().push(&entry) }.ok();
+        loop {
+            self.wait(Wait::Look).ok();
+            for completion in self.ring.completion() {
+                if let (Kind::Receive, index) = untag(completion.user_data())
+                    && !cqueue::more(completion.flags())
+                    && let Some(armed) = self.armed.get_mut(index as usize)
+                {
+                    *armed = false;
+                }
+            }
+            let quiet = self.ring.submission().is_empty() && !self.armed.contains(&true);
+            if quiet || Instant::now() > end {
+                self.memory.keep = !quiet;
+                return;
+            }
+        }
+    }
+}
+
+/// Sets up the queues.
+fn build() -> io::Result<IoUring> {
+    IoUring::builder()
+        .setup_single_issuer()
+        .setup_defer_taskrun()
+        .setup_coop_taskrun()
+        .setup_submit_all()
+        .setup_cqsize(COMPLETIONS)
+        .build(SUBMISSIONS)
+}
+
+/// The message of a RECVMSG, of which only the lengths are used.
+fn receive_header() -> libc::msghdr {
+    // SAFETY: all-zero is a valid msghdr: null pointers with length 0.
+    let mut header: libc::msghdr = unsafe { zeroed() };
+    header.msg_namelen = NAME_ROOM as libc::socklen_t;
+    header.msg_controllen = CONTROL_ROOM as _;
+    header
+}
+
+/// The messages of all possible SENDMSGs, each pointing into its buffer.
+fn send_headers(memory: &Memory) -> Box<[SendHeader]> {
+    let mut headers: Box<[SendHeader]> = (0..BUFFERS)
+        .map(|id| {
+            let base = memory.base(id);
+            let mut message = receive_header();
+            message.msg_name = base.wrapping_add(NAME_AT).cast();
+            message.msg_control = base.wrapping_add(CONTROL_AT).cast();
+            message.msg_iovlen = 1;
+            let part = libc::iovec { iov_base: base.wrapping_add(MESSAGE_AT).cast(), iov_len: 0 };
+            SendHeader { message, part }
+        })
+        .collect();
+    // Now that they do not move any more.
+    for header in &mut headers {
+        header.message.msg_iov = &raw mut header.part;
+    }
+    headers
+}
+
+/// Reads the header in front of a received datagram: `struct io_uring_recvmsg_out`.
+fn filled(buffer: &[u8], result: i32) -> Filled {
+    let field = |at: usize| {
+        let bytes = buffer.get(at..).and_then(|rest| rest.first_chunk::<4>());
+        bytes.map_or(0, |bytes| u32::from_ne_bytes(*bytes))
+    };
+    Filled {
+        name_len: field(0) as usize,
+        control_len: field(4) as usize,
+        message_len: usize::try_from(result).unwrap_or(0).saturating_sub(MESSAGE_AT),
+        cut: field(12) & libc::MSG_TRUNC as u32 != 0,
+    }
+}
+
+/// What a completion is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A RECVMSG; the index is that of the socket.
+    Receive,
+    /// A send that failed; the index is that of the socket.
+    Send,
+    /// The sign to stop.
+    Stop,
+    /// The end of all others.
+    Cancel,
+}
+
+/// Packs kind and index into a completion's user data.
+fn tag(kind: Kind, index: u32) -> u64 {
+    (kind as u64) << 32 | u64::from(index)
+}
+
+/// The other way round.
+fn untag(user_data: u64) -> (Kind, u32) {
+    let kind = match user_data >> 32 {
+        0 => Kind::Receive,
+        1 => Kind::Send,
+        2 => Kind::Stop,
+        _ => Kind::Cancel,
+    };
+    (kind, user_data as u32)
+}
+
+/// The reason why io_uring is not used.
+fn failed(step: &str, error: &io::Error) -> String {
+    let hint = match error.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => {
+            " (forbidden: container seccomp profile or sysctl kernel.io_uring_disabled)"
+        }
+        Some(libc::ENOSYS) => " (this kernel is built without io_uring)",
+        Some(libc::EINVAL) => " (this kernel is too old)",
+        Some(libc::ENOMEM) => " (memory, or the limit of locked memory: ulimit -l)",
+        _ => "",
+    };
+    format!("{step}: {}{hint}", Plain(error))
+}
+
+/// Buffers of one worker. A power of two, as the buffer ring demands. 4 MiB; a batch is as large as this at most.
+const BUFFERS: u16 = 1024;
+
+/// Submission queue: every buffer may be sent from, every socket be armed.
+const SUBMISSIONS: u32 = 2 * BUFFERS as u32;
+
+/// Completion queue: as the kernel would choose it, twice the submissions.
+const COMPLETIONS: u32 = 2 * SUBMISSIONS;
+
+/// The only buffer group of a ring.
+const GROUP: u16 = 0;
+
+/// Receptions that may fail in a row before the thread takes a rest with each.
+const FAILURES_MAX: u32 = 64;
+
+/// The rest.
+const FAILURE_PAUSE: Duration = Duration::from_millis(10);
+
+/// How long the end of all requests is waited for when a ring is dropped.
+const CANCEL_WAIT: Duration = Duration::from_secs(2);

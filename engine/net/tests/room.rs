@@ -1,0 +1,127 @@
+//! What concerns all transports: starting, stopping, panics, errors.
+
+use super::*;
+
+/// UDP and TCP on IPv4 and IPv6 answer, name the listener, and share a port.
+#[test]
+fn answers_on_every_listener_and_transport() {
+    for io in WAYS {
+        let running = serve(&["127.0.0.1:0", "[::1]:0", "127.0.0.2:0"], &options(io));
+        for (index, addr) in running.local_addrs().iter().enumerate() {
+            assert_ne!(addr.port(), 0);
+            let question = message(7);
+            assert_eq!(ask(&udp_client(*addr), &question), answer_to(&question, Transport::Udp, index, *addr));
+            let mut stream = tcp_client(*addr);
+            stream.write_all(&framed(&question)).expect("write");
+            assert_eq!(read_framed(&mut stream), answer_to(&question, Transport::Tcp, index, *addr));
+        }
+        assert_eq!(running.io().way == Way::Ring, io == IoChoice::Ring);
+        assert_eq!(running.io().reason.is_some(), io == IoChoice::Mmsg);
+        assert!(running.failure().is_none());
+    }
+}
+
+/// A panic costs the message it was about, on every transport; those before and behind it are answered.
+#[test]
+fn a_panic_costs_one_message() {
+    for io in WAYS {
+        let running = serve(&["127.0.0.1:0"], &Options { workers: Some(1), ..options(io) });
+        let addr = running.local_addrs()[0];
+        let client = udp_client(addr);
+        let mut bad = message(0);
+        bad[3] = PANIC;
+        for round in 0..20 {
+            client.send(&message(2 * round)).expect("send");
+            client.send(&bad).expect("send");
+            client.send(&message(2 * round + 1)).expect("send");
+        }
+        let mut buffer = [0; 512];
+        for id in 0..40 {
+            let len = client.recv(&mut buffer).expect("an answer");
+            assert_eq!(&buffer[..len], answer_to(&message(id), Transport::Udp, 0, addr));
+        }
+        let mut stream = tcp_client(addr);
+        stream.write_all(&[framed(&message(1)), framed(&bad)].concat()).expect("write");
+        assert_eq!(read_to_close(&mut stream), framed(&answer_to(&message(1), Transport::Tcp, 0, addr)));
+        let mut stream = tcp_client(addr);
+        stream.write_all(&framed(&message(2))).expect("write");
+        assert_eq!(read_framed(&mut stream), answer_to(&message(2), Transport::Tcp, 0, addr));
+        let totals = running.stop(PATIENCE);
+        assert_eq!((totals.udp().panics, totals.streams.panics), (20, 1));
+        assert_eq!((totals.udp().received, totals.udp().answered, totals.udp().silent), (60, 40, 20));
+    }
+}
+
+/// Stopping answers what has arrived, on both transports, and frees the port.
+#[test]
+fn stop_drains() {
+    for io in WAYS {
+        let gate = Arc::new(Mutex::new(()));
+        let closed = gate.lock().expect("a lock");
+        let listener = Listener { addr: ([127, 0, 0, 1], 0).into() };
+        let running = start(&[listener], Gated { gate: Arc::clone(&gate) }, &options(io)).expect("the room opens");
+        let addr = running.local_addrs()[0];
+        let clients: Vec<_> = (0..20).map(|_| udp_client(addr)).collect();
+        let mut stream = tcp_client(addr);
+        until("accepted", || running.totals().streams.accepted == 1);
+        for client in &clients {
+            for id in 0..10 {
+                client.send(&message(id)).expect("send");
+            }
+        }
+        for id in 0..10 {
+            stream.write_all(&framed(&message(id))).expect("write");
+        }
+        let stopping = thread::spawn(move || running.stop(PATIENCE));
+        thread::sleep(Duration::from_millis(50));
+        drop(closed);
+        let totals = stopping.join().expect("stopped");
+        assert_eq!((totals.udp().received, totals.udp().answered), (200, 200));
+        assert_eq!(totals.streams.answered, 10);
+        for id in 0..10 {
+            assert_eq!(read_framed(&mut stream), message(id));
+        }
+        assert_eq!(read_to_close(&mut stream), [0u8; 0]);
+        for client in clients {
+            let mut buffer = [0; 64];
+            for id in 0..10 {
+                client.recv(&mut buffer).expect("an answer");
+                assert_eq!(buffer[..2], u16::to_be_bytes(id));
+            }
+        }
+        let again = start(&[Listener { addr }], Echoes::default(), &options(io)).expect("the port is free");
+        assert_eq!(again.local_addrs(), [addr]);
+    }
+}
+
+/// Turns are per batch, not per message.
+#[test]
+fn turns_are_per_batch() {
+    for io in WAYS {
+        let echoes = Echoes::default();
+        let turns = Arc::clone(&echoes.turns);
+        let listener = Listener { addr: ([127, 0, 0, 1], 0).into() };
+        let running = start(&[listener], echoes, &options(io)).expect("the room opens");
+        let mut stream = tcp_client(running.local_addrs()[0]);
+        let before = turns.load(Ordering::Relaxed);
+        stream.write_all(&framed(&message(1)).repeat(30)).expect("write");
+        (0..30).for_each(|_| drop(read_framed(&mut stream)));
+        let count = turns.load(Ordering::Relaxed) - before;
+        assert!((1..30).contains(&count), "{count} turns");
+    }
+}
+
+/// A taken address is said with transport, address and step; `Auto` takes io_uring where it is to be had.
+#[test]
+fn errors_and_choice() {
+    let taken = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    let addr = taken.local_addr().expect("an address");
+    let error = start(&[Listener { addr }], Echoes::default(), &Options::default()).expect_err("taken");
+    let expected = format!("listen udp {addr}: bind: address already in use");
+    assert!(error.to_string().starts_with(&expected), "{error}");
+    let addr = "192.0.2.1:0".parse().expect("an address");
+    let error = start(&[Listener { addr }], Echoes::default(), &Options::default()).expect_err("not ours");
+    assert_eq!(error.to_string(), "listen udp 192.0.2.1:0: bind: cannot assign requested address");
+    let running = serve(&["127.0.0.1:0"], &Options::default());
+    assert_eq!(running.io(), &WayIn { way: Way::Ring, reason: None });
+}

@@ -1,0 +1,122 @@
+//! The loop of a worker, the same over every way in.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
+
+use super::counters::{WorkerCounters, WorkerTotals};
+use super::stop::Stop;
+use super::{Arrival, Responder, Responders};
+
+/// A way to get datagrams in and answers out, on one thread.
+///
+/// It is driven in turns: [`wait`](Self::wait), then [`take`](Self::take). An answer is on its way at the latest when
+/// the next `wait` begins.
+pub(super) trait PacketIo {
+    /// Sends what there is to send, and waits for something to happen. Coming back without anything is no fault.
+    fn wait(&mut self, wait: Wait) -> io::Result<()>;
+
+    /// Has every datagram that has come answered, and adds to `tally` what happened.
+    ///
+    /// When `responder` panics, the message it was about is lost and `take` may be called again for the others.
+    fn take<F>(&mut self, responder: &mut F, tally: &mut WorkerTotals) -> Taken
+    where
+        F: FnMut(&mut [u8], usize, &Arrival) -> Option<usize>;
+
+    /// Lets no new datagram into the sockets.
+    fn close_door(&mut self);
+}
+
+/// How long to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// Until something comes.
+    ForEvent,
+    /// Not at all.
+    Look,
+}
+
+/// What a turn found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Taken {
+    /// Datagrams taken.
+    pub(super) datagrams: u64,
+    /// The sign to stop has been seen.
+    pub(super) stop: bool,
+}
+
+/// Runs until told to stop, then answers what has arrived, within the grace time.
+pub(super) fn run<P, F>(mut io: P, responders: &F, counters: &WorkerCounters, stop: &Stop) -> io::Result<()>
+where
+    P: PacketIo,
+    F: Responders,
+{
+    let mut responder = responders.responder();
+    loop {
+        io.wait(Wait::ForEvent)?;
+        if turn(&mut io, &mut responder, responders, counters).stop {
+            break;
+        }
+    }
+    io.close_door();
+    let mut empty_turns = 0;
+    // Two turns without a datagram: one that was the last to answer, and one that has sent its answers.
+    while empty_turns < 2 {
+        io.wait(Wait::Look)?;
+        let taken = turn(&mut io, &mut responder, responders, counters);
+        empty_turns = if taken.datagrams == 0 { empty_turns + 1 } else { 0 };
+        if stop.left().is_zero() {
+            return io.wait(Wait::Look);
+        }
+    }
+    Ok(())
+}
+
+/// Takes and answers one batch. A responder that panics is replaced; the batch goes on behind its message.
+fn turn<P, F>(io: &mut P, responder: &mut F::R, responders: &F, counters: &WorkerCounters) -> Taken
+where
+    P: PacketIo,
+    F: Responders,
+{
+    let mut all = Taken::default();
+    loop {
+        let mut tally = WorkerTotals::default();
+        // Nothing that a panic leaves half done is used again: the responder is made anew, `take` promises to go on.
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            responder.turn();
+            io.take(&mut |buffer: &mut [u8], len, arrival: &Arrival| responder.answer(buffer, len, arrival), &mut tally)
+        }));
+        match result {
+            Ok(taken) => {
+                counters.add(&tally);
+                all.datagrams += taken.datagrams;
+                all.stop |= taken.stop;
+                return all;
+            }
+            Err(_) => {
+                tally.panics += 1;
+                tally.silent += 1;
+                counters.add(&tally);
+                all.datagrams += 1;
+                *responder = responders.responder();
+            }
+        }
+    }
+}
+
+/// The CPUs that this process may use.
+pub(super) fn cpus() -> Vec<usize> {
+    let allowed = sched_getaffinity(Pid::from_raw(0)).unwrap_or_default();
+    let cpus: Vec<usize> = (0..CpuSet::count()).filter(|cpu| allowed.is_set(*cpu).unwrap_or(false)).collect();
+    if cpus.is_empty() { vec![0] } else { cpus }
+}
+
+/// Ties the calling thread to one CPU. Where that is refused it stays free, which costs speed and nothing else.
+pub(super) fn pin(cpu: usize) {
+    let mut set = CpuSet::new();
+    if set.set(cpu).is_ok() {
+        sched_setaffinity(Pid::from_raw(0), &set).ok();
+    }
+}
