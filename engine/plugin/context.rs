@@ -1,0 +1,60 @@
+//! What a plugin learns of a query beyond the message: who asked, over what, and the zones of the moment.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use crate::zone::Snapshot;
+
+/// How a message came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// One datagram, one message.
+    Udp,
+    /// A stream with two octets of length before each message (RFC 1035 §4.2.2).
+    Tcp,
+}
+
+/// What came with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// Who sent it.
+    pub client: SocketAddr,
+    /// The address it was sent to, which is the address the answer comes from. Never a wildcard, unless the kernel did
+    /// not say.
+    pub local: SocketAddr,
+    /// What it came over.
+    pub transport: Transport,
+    /// Which listener it came in on, by its place in the server's list.
+    pub listener: usize,
+}
+
+/// The surroundings of one query on its way through the chain.
+pub struct Context<'q> {
+    /// What came with the message.
+    pub arrival: &'q Arrival,
+    /// The zones of all plugins at this moment.
+    pub snapshot: &'q Snapshot,
+    /// When the message was taken up; only if a plugin of the chain asked for it.
+    pub started: Option<Instant>,
+    /// Why the answer is an error, set by who decides so.
+    pub failure: Option<Failure>,
+}
+
+/// Why a query could not be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The plugin that failed.
+    pub plugin: &'static str,
+    /// What went wrong there.
+    pub text: &'static str,
+}
+
+impl Transport {
+    /// The name in logs and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+        }
+    }
+}

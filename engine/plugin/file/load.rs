@@ -1,0 +1,131 @@
+//! Reading zone files, at the start and again when they change.
+
+use std::fs::Metadata;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use store::rules::{Rule, Severity, check_zone, records_to_nodes};
+use store::zonefile::{self, Options};
+use store::{Name, Serial, name};
+
+use crate::zone::{Hub, SetId, Zone};
+
+/// A zone file and the zones that are served from it.
+pub(super) struct ZoneFile {
+    path: PathBuf,
+    origins: Vec<Name>,
+    set: SetId,
+    /// How often to look at the file; zero is never.
+    pub(super) reload: Duration,
+    /// Read it when its modification time has changed rather than its serial.
+    pub(super) by_mtime: bool,
+    seen: Option<Seen>,
+    /// The last complaint, so that it is not repeated at each look.
+    complaint: Option<String>,
+}
+
+/// What the file was like when it was last read.
+#[derive(Clone, PartialEq, Eq)]
+struct Seen {
+    modified: Option<SystemTime>,
+    octets: u64,
+}
+
+/// Why a zone file cannot be served.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub(super) struct LoadError {
+    text: String,
+    /// The file is not there.
+    pub(super) missing: bool,
+}
+
+impl ZoneFile {
+    /// A file that has not been read yet.
+    pub(super) fn new(path: PathBuf, origins: Vec<Name>, set: SetId) -> Self {
+        Self { path, origins, set, reload: RELOAD, by_mtime: false, seen: None, complaint: None }
+    }
+
+    /// Reads the file and publishes its zones; on an error what was served before stays.
+    pub(super) fn load(&mut self, hub: &Hub) -> Result<(), LoadError> {
+        self.seen = std::fs::metadata(&self.path).ok().map(|found| Seen::of(&found));
+        let zones = self.read()?;
+        publish(hub, self.set, zones);
+        Ok(())
+    }
+
+    /// Compiles the file once for each of its zones.
+    fn read(&self) -> Result<Vec<Arc<Zone>>, LoadError> {
+        self.origins.iter().map(|origin| read_zone(&self.path, origin).map(Arc::new)).collect()
+    }
+
+    /// Looks at the file and reads it if it has changed; logs what happened.
+    pub(super) fn look(&mut self, hub: &Hub) {
+        let found = std::fs::metadata(&self.path).ok().map(|found| Seen::of(&found));
+        if found == self.seen {
+            return;
+        }
+        match self.read() {
+            Ok(zones) => {
+                self.seen = found;
+                self.complaint = None;
+                let served = |zone: &Zone| hub.current().set(self.set)?.get(zone.name())?.serial();
+                let changed: Vec<_> =
+                    zones.into_iter().filter(|zone| self.by_mtime || served(zone) != zone.serial()).collect();
+                for zone in &changed {
+                    crate::log::info(&format!(
+                        "plugin/file: Successfully reloaded zone \"{}\" in \"{}\" with {} SOA serial",
+                        name::to_text(zone.name()),
+                        self.path.display(),
+                        zone.serial().unwrap_or(Serial(0)),
+                    ));
+                }
+                publish(hub, self.set, changed);
+            }
+            // Not marked as seen: a file that is being written is whole at one of the next looks.
+            Err(why) if self.complaint.as_deref() != Some(&why.text) => {
+                crate::log::error(&format!("plugin/file: {why}; the zone stays as it was"));
+                self.complaint = Some(why.text);
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+impl Seen {
+    /// What tells that a file has changed.
+    fn of(found: &Metadata) -> Self {
+        Self { modified: found.modified().ok(), octets: found.len() }
+    }
+}
+
+/// Puts zones into their set.
+fn publish(hub: &Hub, set: SetId, zones: Vec<Arc<Zone>>) {
+    hub.publish(set, |served| served.with(zones.into_iter().map(|zone| (zone.name().clone(), Some(zone)))));
+}
+
+/// Reads and compiles one zone of a file. Warnings are logged; a missing NS RRset at the apex is one here, and so are
+/// records outside the zone, which are left out: other servers of zone files have it so.
+fn read_zone(path: &Path, origin: &Name) -> Result<Zone, LoadError> {
+    let parsed = zonefile::read_file(path, Some(origin), &Options::default()).map_err(|faults| LoadError {
+        text: faults.iter().take(FAULTS_MAX).map(ToString::to_string).collect::<Vec<_>>().join("; "),
+        missing: !path.exists(),
+    })?;
+    for fault in check_zone(origin, &parsed.records) {
+        let line = fault.record.and_then(|record| parsed.places.get(record));
+        let place = line.map_or_else(|| path.display().to_string(), ToString::to_string);
+        let text = format!("{place}: {}", fault.message);
+        if fault.severity == Severity::Error && !matches!(fault.rule, Rule::NoNs | Rule::OutsideZone) {
+            return Err(LoadError { text, missing: false });
+        }
+        crate::log::warning(&format!("plugin/file: {text}"));
+    }
+    Ok(Zone::compile(origin, &records_to_nodes(parsed.records), 0))
+}
+
+/// How often a file is looked at unless `reload` says otherwise.
+const RELOAD: Duration = Duration::from_secs(60);
+
+/// Faults that one message names.
+const FAULTS_MAX: usize = 5;

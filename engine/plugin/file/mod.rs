@@ -1,0 +1,120 @@
+//! # file
+//!
+//! ## Description
+//! Answers from a zone file (RFC 1035 §5). The file is looked at again and again, and read anew when the serial of its
+//! SOA has changed; a file that cannot be read any more leaves the zone as it was.
+//!
+//! ## Syntax
+//! ```corefile
+//! file DBFILE [ZONES...] {
+//!     reload DURATION
+//!     reload_by_mtime
+//!     fallthrough [ZONES...]
+//! }
+//! ```
+//! * **DBFILE** is the zone file; a relative path is below `root`. A file that is not there yet is waited for, unless
+//!   `reload` is 0. `$ORIGIN`, `$TTL`, `$INCLUDE` and `$GENERATE` are understood.
+//! * **ZONES** are the zones that the file is served as, those of the server block by default.
+//! * `reload` is how often the file is looked at, `1m` by default; `0` is never.
+//! * `reload_by_mtime` reads the file when its modification time has changed, whatever its serial.
+//! * `fallthrough` passes queries on for which the zone has no data; with **ZONES** only those at or below them.
+//!
+//! ## Examples
+//! ```corefile
+//! example.org:1053 {
+//!     file db.example.org {
+//!         reload 10s
+//!     }
+//!     errors
+//! }
+//! ```
+
+mod load;
+
+use domain::base::iana::OptRcode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::corefile::{ConfigError, Directive, Fallthrough, duration, zones_or};
+use super::{Context, Flow, Plugin, Setup, Task, zones};
+use crate::wire::{QName, Query, Response};
+use crate::zone::{Found, SetId};
+use load::ZoneFile;
+use store::Name;
+
+/// The plugin: the zones of all `file` lines of a block, so that aliases are followed among them.
+struct File {
+    set: SetId,
+    fallthroughs: Vec<(Vec<Name>, Fallthrough)>,
+}
+
+/// Reads all `file` lines of a block and their zone files.
+pub(super) fn setup(lines: &[Directive], setup: &mut Setup<'_>) -> Result<Option<Box<dyn Plugin>>, ConfigError> {
+    let mut file = File { set: setup.hub.add(), fallthroughs: Vec::new() };
+    for line in lines {
+        file.add(line, setup)?;
+    }
+    Ok(Some(Box::new(file)))
+}
+
+impl File {
+    /// Reads one line and its block, and the zone file.
+    fn add(&mut self, line: &Directive, setup: &mut Setup<'_>) -> Result<(), ConfigError> {
+        let [path, zones @ ..] = &line.args[..] else { return Err(line.wrong_argument_count()) };
+        let origins = zones_or(zones, setup.zones)?;
+        let mut file = ZoneFile::new(setup.path(&path.text), origins.clone(), self.set);
+        for property in line.properties() {
+            match &property.name.text[..] {
+                "reload" => file.reload = duration(property.one_argument()?)?,
+                "reload_by_mtime" => {
+                    property.no_arguments()?;
+                    file.by_mtime = true;
+                }
+                "fallthrough" => {
+                    self.fallthroughs.push((origins.clone(), Fallthrough::read(property)?));
+                }
+                _ => return Err(property.unknown_property()),
+            }
+        }
+        match file.load(setup.hub) {
+            Ok(()) => {}
+            Err(why) if why.missing && file.reload > Duration::ZERO => {
+                setup.services.warnings.push(format!("plugin/file: {why}; it is looked for every {:?}", file.reload));
+            }
+            Err(why) => return Err(path.error(why)),
+        }
+        if file.reload > Duration::ZERO {
+            let (every, hub) = (file.reload, Arc::clone(setup.hub));
+            setup.services.tasks.push(Task { every, run: Box::new(move || file.look(&hub)) });
+        }
+        Ok(())
+    }
+
+    /// Whether a query for which its zone has no data goes on to the next plugin: as the line says whose zone it is.
+    fn falls_through(&self, name: &QName) -> bool {
+        let zone_of = |(origins, _): &&(Vec<Name>, Fallthrough)| {
+            origins.iter().filter(|origin| name.is_below(origin.as_slice())).map(|origin| origin.len()).max()
+        };
+        self.fallthroughs.iter().max_by_key(zone_of).is_some_and(|(_, fallthrough)| fallthrough.covers(name))
+    }
+}
+
+impl Plugin for File {
+    fn name(&self) -> &'static str {
+        "file"
+    }
+
+    #[inline]
+    fn query(&self, query: &Query, response: &mut Response<'_>, context: &mut Context<'_>) -> Flow {
+        let (flow, found) = zones::serve(self.set, OptRcode::REFUSED, query, response, context);
+        if matches!(found, Found::NoData | Found::NameError) && self.falls_through(&query.name) {
+            response.reset();
+            return Flow::Next;
+        }
+        flow
+    }
+
+    fn unanswered(&self) -> OptRcode {
+        OptRcode::REFUSED
+    }
+}

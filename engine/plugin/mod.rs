@@ -1,0 +1,82 @@
+//! The Corefile, and the chain of plugins that it makes.
+//!
+//! [`corefile`] reads the text; [`setup`] makes a [`Server`] of it, with the help of the [`registry`], where every plugin
+//! has one row. A plugin is a stage: [`Plugin::query`] is asked in the registry's order until one of them answers, then
+//! [`Plugin::response`] of those asked before sees the final answer. A new plugin is a file and a row.
+//!
+//! On the query line a plugin opens no socket, takes no lock and waits for nothing.
+
+mod chain;
+mod context;
+pub mod corefile;
+mod server;
+
+mod bind;
+mod chaos;
+mod errors;
+mod file;
+mod housekeeping;
+mod log;
+mod pocketbase;
+mod registry;
+mod root;
+mod setup;
+mod whoami;
+mod zones;
+
+pub use chain::Chain;
+pub use context::{Arrival, Context, Failure, Transport};
+pub use housekeeping::{Housekeeping, Task};
+pub use pocketbase::{Password, Pocketbase};
+pub use registry::{is_known, names};
+pub use server::{Routes, Server, Worker};
+pub use setup::{Environment, Ready, Services, Setup, pocketbases, setup};
+
+use domain::base::iana::{Class, OptRcode};
+
+use crate::wire::{Query, Response};
+
+/// One stage of a server block. Each has a row in the registry.
+pub trait Plugin: Send + Sync {
+    /// The plugin's name in the Corefile.
+    fn name(&self) -> &'static str;
+
+    /// Answers the query, or passes it on.
+    fn query(&self, query: &Query, response: &mut Response<'_>, context: &mut Context<'_>) -> Flow;
+
+    /// Sees, and may change, the answer to a query that this plugin passed on.
+    fn response(&self, _query: &Query, _response: &mut Response<'_>, _context: &mut Context<'_>) {}
+
+    /// Whether it answers queries of a class other than IN.
+    fn sees(&self, _class: Class) -> bool {
+        false
+    }
+
+    /// Whether it never answers but sees every query, of any class.
+    fn watches(&self) -> bool {
+        false
+    }
+
+    /// Whether it wants to know when a query was taken up.
+    fn wants_time(&self) -> bool {
+        false
+    }
+
+    /// The rcode of a query that nobody answered, if this is the last plugin of its block.
+    fn unanswered(&self) -> OptRcode {
+        OptRcode::SERVFAIL
+    }
+}
+
+/// What a plugin did with a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// It is not for this plugin: the next one is asked.
+    Next,
+    /// The response is complete.
+    Done,
+    /// The answer is this error and no records.
+    Rcode(OptRcode),
+    /// Nothing is sent.
+    Drop,
+}

@@ -1,0 +1,219 @@
+//! # pocketbase
+//!
+//! ## Description
+//! Answers from zones that are kept in an embedded database and edited over HTTP. A change that was acknowledged is
+//! already served. Queries for names outside all its zones go on to the next plugin; as the last plugin it refuses them.
+//! Transfers get NOTIMP.
+//!
+//! ## Syntax
+//! ```corefile
+//! pocketbase {
+//!     listen ADDRESS
+//!     data_dir DIR
+//!     su_email EMAIL
+//!     su_password PASSWORD
+//!     default_ttl SECONDS
+//!     cache_capacity ENTRIES
+//! }
+//! ```
+//! * `listen` is where the HTTP service listens, `[::]:8090` by default. While the password is the well-known default
+//!   it listens on loopback only, whatever stands here.
+//! * `data_dir` is the folder of the database, `pb_data` by default.
+//! * `su_email` and `su_password` are the superuser's account, `su@pocketbase.internal` and `pwd@pocketbase.internal` by
+//!   default. The environment variables `COREDNS_PB_SUPERUSER_EMAIL` and `COREDNS_PB_SUPERUSER_PWD` win over them.
+//! * `default_ttl` is the TTL of records that have none (0), 30 by default.
+//! * `cache_capacity` is accepted for compatibility; all zones are in memory already.
+//!
+//! ## Examples
+//! ```corefile
+//! example.org:1053 {
+//!     pocketbase {
+//!         listen 127.0.0.1:8090
+//!     }
+//! }
+//! ```
+
+use std::fmt;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use domain::base::iana::OptRcode;
+use store::edit::Change;
+use store::{Name, Store, StoreError};
+
+use super::corefile::{ConfigError, Directive};
+use super::{Context, Flow, Plugin, Setup, zones};
+use crate::wire::{Query, Response};
+use crate::zone::{Hub, SetId, Zone, ZoneSet};
+
+/// The plugin.
+struct Answers {
+    set: SetId,
+}
+
+/// A `pocketbase` directive: the account and the place of its database, for those who open it and serve HTTP.
+#[derive(Clone)]
+pub struct Pocketbase {
+    /// Where the HTTP service listens.
+    pub listen: SocketAddr,
+    /// The folder of the database.
+    pub data_dir: PathBuf,
+    /// The superuser's e-mail address.
+    pub email: String,
+    /// The superuser's password.
+    pub password: Password,
+    /// Seconds that a record without a TTL gets.
+    pub default_ttl: u32,
+    set: SetId,
+    hub: Arc<Hub>,
+}
+
+/// A password; it never prints.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(String);
+
+/// Reads the directive; the last of several lines counts, as each property's last value does.
+pub(super) fn setup(lines: &[Directive], setup: &mut Setup<'_>) -> Result<Option<Box<dyn Plugin>>, ConfigError> {
+    let mut config = Pocketbase {
+        listen: SocketAddr::from(([0u16; 8], 8090)),
+        data_dir: PathBuf::from("pb_data"),
+        email: DEFAULT_EMAIL.into(),
+        password: Password(DEFAULT_PASSWORD.into()),
+        default_ttl: 30,
+        set: setup.hub.add(),
+        hub: Arc::clone(setup.hub),
+    };
+    for line in lines {
+        if !line.args.is_empty() {
+            return Err(line.wrong_argument_count());
+        }
+        for property in line.properties() {
+            let value = property.one_argument()?;
+            match &property.name.text[..] {
+                "listen" => config.listen = listen_address(&value.text).map_err(|why| value.error(why))?,
+                "data_dir" => config.data_dir = PathBuf::from(&value.text),
+                "su_email" => config.email.clone_from(&value.text),
+                "su_password" => config.password = Password(value.text.clone()),
+                "default_ttl" => {
+                    let seconds = value.text.parse().ok().filter(|&seconds| seconds <= TTL_MAX);
+                    config.default_ttl = seconds.ok_or_else(|| {
+                        value.error(format!("default_ttl '{}' is not a number of seconds up to {TTL_MAX}", value.text))
+                    })?;
+                }
+                "cache_capacity" => {
+                    value.text.parse::<u32>().map_err(|_| {
+                        value.error(format!("cache_capacity '{}' is not a number of entries", value.text))
+                    })?;
+                }
+                _ => return Err(property.unknown_property()),
+            }
+        }
+    }
+    if let Some(email) = (setup.environment)("COREDNS_PB_SUPERUSER_EMAIL").filter(|email| !email.is_empty()) {
+        config.email = email;
+    }
+    if let Some(password) = (setup.environment)("COREDNS_PB_SUPERUSER_PWD").filter(|password| !password.is_empty()) {
+        config.password = Password(password);
+    }
+    let set = config.set;
+    setup.services.pocketbases.push(config);
+    Ok(Some(Box::new(Answers { set })))
+}
+
+impl Plugin for Answers {
+    fn name(&self) -> &'static str {
+        "pocketbase"
+    }
+
+    #[inline]
+    fn query(&self, query: &Query, response: &mut Response<'_>, context: &mut Context<'_>) -> Flow {
+        zones::serve(self.set, OptRcode::NOTIMP, query, response, context).0
+    }
+
+    fn unanswered(&self) -> OptRcode {
+        OptRcode::REFUSED
+    }
+}
+
+impl Pocketbase {
+    /// Compiles and publishes all zones of the store; gives those that are damaged, with the reason. `progress` is told
+    /// the records compiled so far.
+    pub fn load(&self, store: &Store, progress: &mut dyn FnMut(u64)) -> Result<Vec<(Name, String)>, StoreError> {
+        let mut zones = Vec::new();
+        let mut records = 0;
+        let damaged = store.load(&mut |info, nodes| {
+            zones.push(Arc::new(Zone::compile(&info.apex, &nodes, self.default_ttl)));
+            records += info.records;
+            progress(records);
+        })?;
+        let set = ZoneSet::build(zones);
+        self.hub.publish(self.set, |_| set);
+        Ok(damaged)
+    }
+
+    /// Publishes what a commit changed. Called by one thread at a time.
+    pub fn publish(&self, changes: &[Change]) {
+        let snapshot = self.hub.current();
+        let Some(zones) = snapshot.set(self.set) else { return };
+        let mut staged: Vec<(Name, Option<Arc<Zone>>)> = Vec::with_capacity(changes.len());
+        for change in changes {
+            let (apex, zone) = match change {
+                Change::Removed { apex } => (apex, None),
+                Change::Whole { apex, nodes } => (apex, Some(Zone::compile(apex, nodes, self.default_ttl))),
+                Change::Nodes { apex, nodes } => {
+                    // A zone may change more than once in one commit.
+                    let earlier = staged.iter().rev().find(|(staged, _)| staged == apex);
+                    let current = earlier.map_or_else(|| zones.get(apex).cloned(), |(_, zone)| zone.clone());
+                    let next = current
+                        .map_or_else(|| Zone::compile(apex, nodes, self.default_ttl), |current| current.with(nodes));
+                    (apex, Some(next))
+                }
+            };
+            staged.push((apex.clone(), zone.map(Arc::new)));
+        }
+        let set = zones.with(staged);
+        self.hub.publish(self.set, |_| set);
+    }
+
+    /// How many zones are served now.
+    pub fn zones(&self) -> usize {
+        self.hub.current().set(self.set).map_or(0, ZoneSet::len)
+    }
+}
+
+impl Password {
+    /// The password itself, for hashing and logging in.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is the one that everybody knows.
+    pub fn is_default(&self) -> bool {
+        self.0 == DEFAULT_PASSWORD
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(…)")
+    }
+}
+
+/// Reads `ADDRESS:PORT`, `:PORT` (all addresses) or `NAME:PORT`.
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let full = if text.starts_with(':') { format!("[::]{text}") } else { text.to_owned() };
+    full.to_socket_addrs()
+        .ok()
+        .and_then(|mut addresses| addresses.next())
+        .ok_or_else(|| format!("listen '{text}' is not an address with a port"))
+}
+
+/// The superuser's address where none is configured.
+const DEFAULT_EMAIL: &str = "su@pocketbase.internal";
+
+/// The superuser's password where none is configured: known to everybody, hence never served beyond loopback.
+const DEFAULT_PASSWORD: &str = "pwd@pocketbase.internal";
+
+/// The greatest TTL (RFC 2181 §8).
+const TTL_MAX: u32 = i32::MAX as u32;

@@ -1,0 +1,171 @@
+//! From a Corefile to a server that answers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use store::{Name, name};
+
+use super::corefile::{ConfigError, Corefile, Directive, Scheme, ServerBlock, ServerKey, check_overlap};
+use super::{Chain, Plugin, Pocketbase, Routes, Server, Task};
+use super::{pocketbase, registry};
+use crate::zone::Hub;
+
+/// Where environment variables come from.
+pub type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
+
+/// What a plugin's set-up sees of its server block and may change.
+pub struct Setup<'s> {
+    /// The zones of the block.
+    pub zones: &'s [Name],
+    /// Where zones are published.
+    pub hub: &'s Arc<Hub>,
+    /// Environment variables.
+    pub environment: Environment<'s>,
+    /// What is to run beside the queries.
+    pub services: &'s mut Services,
+    /// The folder that relative paths start from.
+    pub(super) root: Option<PathBuf>,
+    /// The addresses that the block listens on; none is all.
+    pub(super) binds: Vec<IpAddr>,
+}
+
+/// What plugins want to have running beside the queries.
+#[derive(Default)]
+pub struct Services {
+    /// Databases to open and to serve over HTTP.
+    pub pocketbases: Vec<Pocketbase>,
+    /// Work for the housekeeping thread.
+    pub tasks: Vec<Task>,
+    /// What the operator should know; serving goes on.
+    pub warnings: Vec<String>,
+}
+
+/// A server that only needs its listeners opened.
+pub struct Ready {
+    /// Answers messages.
+    pub server: Arc<Server>,
+    /// Addresses to listen on, in the order of [`super::Arrival::listener`].
+    pub listeners: Vec<SocketAddr>,
+    /// What is to run beside the queries.
+    pub services: Services,
+    /// One line for each zone and address that is served, sorted.
+    pub served: Vec<String>,
+}
+
+impl Setup<'_> {
+    /// A path of the Corefile, below `root` if it is relative.
+    pub(super) fn path(&self, text: &str) -> PathBuf {
+        self.root.as_ref().map_or_else(|| PathBuf::from(text), |root| root.join(text))
+    }
+}
+
+/// Sets up every server block of a Corefile; on an error gives all that were found, never an empty list.
+pub fn setup(corefile: &Corefile, hub: &Arc<Hub>, environment: Environment<'_>) -> Result<Ready, Vec<ConfigError>> {
+    let mut services = Services { warnings: corefile.warnings.clone(), ..Services::default() };
+    let mut blocks = Vec::with_capacity(corefile.blocks.len());
+    let mut faults = Vec::new();
+    for block in &corefile.blocks {
+        let (chain, binds) = set_up_block(block, hub, environment, &mut services, &mut faults);
+        blocks.push((block, Arc::new(chain), binds));
+    }
+    let keys: Vec<_> =
+        blocks.iter().flat_map(|(block, _, binds)| block.keys.iter().map(move |key| (key, &binds[..]))).collect();
+    faults.extend(check_overlap(&keys).err());
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+
+    let mut routes: BTreeMap<SocketAddr, Routes> = BTreeMap::new();
+    let mut served = BTreeSet::new();
+    for (block, chain, binds) in &blocks {
+        let addresses = if binds.is_empty() { everywhere() } else { binds.clone() };
+        for key in &block.keys {
+            let zone = name::to_text(&key.zone);
+            for address in &addresses {
+                routes.entry(SocketAddr::new(*address, key.port)).or_default().add(&key.zone, Arc::clone(chain));
+                served.insert(match binds.is_empty() {
+                    true => format!("{zone}:{}", key.port),
+                    false => format!("{zone}:{} on {address}", key.port),
+                });
+            }
+        }
+    }
+    let listeners = routes.keys().copied().collect();
+    let routes = routes.into_values().collect();
+    Ok(Ready {
+        server: Arc::new(Server::new(routes, Arc::clone(hub))),
+        listeners,
+        services,
+        served: served.into_iter().collect(),
+    })
+}
+
+/// The databases of a Corefile, each with the zones of its server block, and nothing else of it.
+pub fn pocketbases(
+    corefile: &Corefile,
+    environment: Environment<'_>,
+) -> Result<Vec<(Vec<Name>, Pocketbase)>, ConfigError> {
+    let mut all = Vec::new();
+    for block in &corefile.blocks {
+        let zones: Vec<Name> = block.keys.iter().map(|key| key.zone.clone()).collect();
+        let mut services = Services::default();
+        let mut setup = Setup {
+            zones: &zones,
+            hub: &Hub::new(),
+            environment,
+            services: &mut services,
+            root: None,
+            binds: Vec::new(),
+        };
+        let lines = lines_of(block, "pocketbase");
+        if !lines.is_empty() {
+            pocketbase::setup(&lines, &mut setup).map_err(|why| why.of_plugin("pocketbase"))?;
+        }
+        all.extend(services.pocketbases.into_iter().map(|database| (zones.clone(), database)));
+    }
+    Ok(all)
+}
+
+/// Sets up the plugins of one block in the registry's order.
+fn set_up_block(
+    block: &ServerBlock,
+    hub: &Arc<Hub>,
+    environment: Environment<'_>,
+    services: &mut Services,
+    faults: &mut Vec<ConfigError>,
+) -> (Chain, Vec<IpAddr>) {
+    let is_plain = |key: &&ServerKey| key.scheme == Scheme::Dns;
+    if let Some(key) = block.keys.iter().find(|key| !is_plain(key)) {
+        faults.push(ConfigError::plain(format!("cannot serve {key} - this build listens on dns:// only")));
+    }
+    let zones: Vec<Name> = block.keys.iter().map(|key| key.zone.clone()).collect();
+    let mut setup = Setup { zones: &zones, hub, environment, services, root: None, binds: Vec::new() };
+    let mut plugins: Vec<Box<dyn Plugin>> = Vec::new();
+    for row in registry::rows() {
+        let lines = lines_of(block, row.name);
+        if let Some(set_up) = row.setup.filter(|_| !lines.is_empty()) {
+            match set_up(&lines, &mut setup) {
+                Ok(plugin) => plugins.extend(plugin),
+                Err(why) => faults.push(why.of_plugin(row.name)),
+            }
+        }
+    }
+    (Chain::new(plugins), setup.binds)
+}
+
+/// The addresses of a block that is bound to none.
+fn everywhere() -> Vec<IpAddr> {
+    let mut addresses = vec![IpAddr::V4(Ipv4Addr::UNSPECIFIED)];
+    // The kernel shows this file if it speaks IPv6 at all.
+    if Path::new("/proc/net/if_inet6").exists() {
+        addresses.push(IpAddr::V6(Ipv6Addr::UNSPECIFIED));
+    }
+    addresses
+}
+
+/// The lines of one plugin in a block.
+fn lines_of(block: &ServerBlock, plugin: &str) -> Vec<Directive> {
+    block.directives.iter().filter(|directive| directive.name.text == plugin).cloned().collect()
+}

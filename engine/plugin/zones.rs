@@ -1,0 +1,37 @@
+//! What all plugins that answer from zones have in common.
+
+use domain::base::iana::{OptRcode, Rtype};
+
+use super::{Context, Flow, Transport};
+use crate::wire::{Query, Response};
+use crate::zone::{Found, SetId, answer};
+
+/// Answers from a set of zones; the second value says what was found, for those who fall through.
+///
+/// A transfer is refused with `transfer` (a plugin of its own allows transfers). Over UDP it is NOTIMP, and a question
+/// for IXFR is answered with the SOA alone, which sends the client to TCP (RFC 1995 §2).
+#[inline]
+pub(super) fn serve(
+    set: SetId,
+    transfer: OptRcode,
+    query: &Query,
+    response: &mut Response<'_>,
+    context: &Context<'_>,
+) -> (Flow, Found) {
+    let Some(zones) = context.snapshot.set(set) else { return (Flow::Next, Found::NoZone) };
+    let qtype = match (query.qtype, context.arrival.transport) {
+        (Rtype::IXFR, Transport::Udp) => Rtype::SOA,
+        (Rtype::AXFR | Rtype::IXFR, transport) => {
+            return match zones.find(&query.name) {
+                None => (Flow::Next, Found::NoZone),
+                Some(_) if transport == Transport::Udp => (Flow::Rcode(OptRcode::NOTIMP), Found::Data),
+                Some(_) => (Flow::Rcode(transfer), Found::Data),
+            };
+        }
+        (qtype, _) => qtype,
+    };
+    match answer(zones, &query.name, qtype, response) {
+        Found::NoZone => (Flow::Next, Found::NoZone),
+        found => (Flow::Done, found),
+    }
+}
