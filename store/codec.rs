@@ -137,8 +137,7 @@ pub(crate) fn encode_row(row: &Row) -> Vec<u8> {
         (row.created == row.updated, flag::NEVER_UPDATED),
     ];
     let mut out = Encoder::new();
-    out.0
-        .push(flags.iter().filter(|(set, _)| *set).map(|(_, bit)| bit).sum());
+    out.0.push(flags.iter().filter(|(set, _)| *set).map(|(_, bit)| bit).sum());
     out.number(row.id);
     out.number(row.created);
     if row.created != row.updated {
@@ -166,17 +165,9 @@ pub(crate) fn decode_row(key: &RowKey, apex: &Name, octets: &[u8]) -> Result<Row
     let has = |bit: u8| flags & bit != 0;
     let id = input.number()?;
     let created = input.number()?;
-    let updated = if has(flag::NEVER_UPDATED) {
-        created
-    } else {
-        input.number()?
-    };
+    let updated = if has(flag::NEVER_UPDATED) { created } else { input.number()? };
     let ttl = if has(flag::TTL) { Some(input.number32()?) } else { None };
-    let owner = if has(flag::LOWER) {
-        name_of_key(&key.owner)?
-    } else {
-        input.name()?
-    };
+    let owner = if has(flag::LOWER) { name_of_key(&key.owner)? } else { input.name()? };
     let written = if has(flag::WRITTEN) {
         Some(Box::new(Written {
             zone: input.text()?,
@@ -204,8 +195,7 @@ pub(crate) fn decode_row(key: &RowKey, apex: &Name, octets: &[u8]) -> Result<Row
 /// The octets of a journal entry.
 pub(crate) fn encode_entry(entry: &JournalEntry) -> Vec<u8> {
     let mut out = Encoder::new();
-    out.0
-        .push(u8::from(entry.from.is_some()) | u8::from(entry.complete) << 1);
+    out.0.push(u8::from(entry.from.is_some()) | u8::from(entry.complete) << 1);
     out.number(entry.from.map_or(0, Serial::into_int).into());
     out.number(entry.to.into_int().into());
     out.number(entry.at);
@@ -457,23 +447,11 @@ mod tests {
     }
 
     fn key(owner: &str, rtype: Rtype) -> RowKey {
-        RowKey {
-            zone: 1,
-            owner: name::order_key(&name(owner)),
-            rtype,
-            place: 3,
-        }
+        RowKey { zone: 1, owner: name::order_key(&name(owner)), rtype, place: 3 }
     }
 
     fn entry() -> JournalEntry {
-        let record = |ttl| {
-            (
-                name("Www.example.org."),
-                Rtype::A,
-                ttl,
-                Bytes::from_static(&[192, 0, 2, 1]),
-            )
-        };
+        let record = |ttl| (name("Www.example.org."), Rtype::A, ttl, Bytes::from_static(&[192, 0, 2, 1]));
         JournalEntry {
             from: Some(Serial::from(7)),
             to: Serial::from(8),
@@ -495,11 +473,7 @@ mod tests {
             assert_eq!(back.owner.as_slice(), row.owner.as_slice());
         }
         assert_eq!(decode_entry(&encode_entry(&entry())), Ok(entry()));
-        let made = JournalEntry {
-            from: None,
-            complete: false,
-            ..entry()
-        };
+        let made = JournalEntry { from: None, complete: false, ..entry() };
         assert_eq!(decode_entry(&encode_entry(&made)), Ok(made));
     }
 
@@ -507,10 +481,7 @@ mod tests {
     fn names_come_back_from_their_keys() {
         for text in [".", "org.", "www.example.org.", "\\000\\001\\002.a.", "*.b.", "\\255."] {
             let name = name(text);
-            assert_eq!(
-                name_of_key(&name::order_key(&name)).unwrap().as_slice(),
-                name.as_slice()
-            );
+            assert_eq!(name_of_key(&name::order_key(&name)).unwrap().as_slice(), name.as_slice());
         }
         for key in [&b"org"[..], b"\x01\x00", b"\x01\x03\x00", &[b'a'; 300]] {
             assert_eq!(name_of_key(key), Err(Broken));
@@ -543,12 +514,8 @@ mod tests {
                 for bit in 0..8 {
                     let mut bad = sample.clone();
                     bad[at] ^= 1 << bit;
-                    let _ = (
-                        decode_row(&key, &apex, &bad),
-                        Header::decode(&bad),
-                        decode_entry(&bad),
-                        RowKey::decode(&bad),
-                    );
+                    let _ =
+                        (decode_row(&key, &apex, &bad), Header::decode(&bad), decode_entry(&bad), RowKey::decode(&bad));
                     let _ = name_of_key(&bad);
                 }
                 let cut = &sample[..at];

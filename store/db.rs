@@ -118,11 +118,7 @@ impl Db {
     /// Opens the database in a folder, making both if they are missing.
     pub(crate) fn open(folder: &Path) -> Result<OpenedDb, StoreError> {
         let at = |path: &Path, error| io_error(&path.display().to_string(), &error);
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .map_err(|error| at(folder, error))?;
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| at(folder, error))?;
         let path = folder.join(FILE_NAME);
         match fs::metadata(&path) {
             Ok(found) if found.len() == 0 => {
@@ -139,10 +135,7 @@ impl Db {
         drop(unclean);
         let shown = path.display().to_string();
         let opener: Opener = Box::new(move |verify| builder(verify).open(&path));
-        Ok(OpenedDb {
-            db: Self::with_opener(opener, &shown)?,
-            repaired,
-        })
+        Ok(OpenedDb { db: Self::with_opener(opener, &shown)?, repaired })
     }
 
     /// Opens through `opener`; `shown` names the file in errors.
@@ -166,14 +159,7 @@ impl Db {
             }
             Err(error) => return Err(fault_at(shown, error)),
         };
-        Ok(Self {
-            opener,
-            open: Mutex::new(Open {
-                database: Some(database),
-                generation: 0,
-            }),
-            frozen,
-        })
+        Ok(Self { opener, open: Mutex::new(Open { database: Some(database), generation: 0 }), frozen })
     }
 
     /// Why nothing can be written: pages of the file are damaged.
@@ -282,9 +268,7 @@ fn create(folder: &Path, path: &Path) -> Result<(), StoreError> {
     database.close().map_err(fault)?;
     fs::rename(&new, path).map_err(|error| at(&new, error))?;
     let folder = folder.to_path_buf();
-    fs::File::open(&folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(|error| at(&folder, error))
+    fs::File::open(&folder).and_then(|folder| folder.sync_all()).map_err(|error| at(&folder, error))
 }
 
 /// The settings that every opening shares.

@@ -88,10 +88,7 @@ mod tests {
 
     #[test]
     fn order_does_not_matter_and_removal_undoes() {
-        let (a, b) = (
-            hashed("a.example.org.", None, b"\x01a"),
-            hashed("b.example.org.", Some(0), b"\x01a"),
-        );
+        let (a, b) = (hashed("a.example.org.", None, b"\x01a"), hashed("b.example.org.", Some(0), b"\x01a"));
         let mut first = Digest::default();
         first.add(a);
         let only_a = first;

@@ -27,11 +27,7 @@ pub(crate) struct Append {
 /// Adds an entry to the zone's journal; the header counts it.
 pub(crate) fn append(view: &dyn Read, header: &mut Header, mut entry: JournalEntry) -> Result<Append, StoreError> {
     let records = entry.removed.iter().chain(&entry.added);
-    if records
-        .map(|(owner, .., rdata)| owner.len() + rdata.len())
-        .sum::<usize>()
-        > ENTRY_OCTETS_MAX
-    {
+    if records.map(|(owner, .., rdata)| owner.len() + rdata.len()).sum::<usize>() > ENTRY_OCTETS_MAX {
         entry.complete = false;
         entry.removed.clear();
         entry.added.clear();
@@ -47,11 +43,7 @@ pub(crate) fn append(view: &dyn Read, header: &mut Header, mut entry: JournalEnt
         first += 1;
     }
     header.journal = (first, next + 1, octets);
-    Ok(Append {
-        removed,
-        key: key(header.number, next),
-        value,
-    })
+    Ok(Append { removed, key: key(header.number, next), value })
 }
 
 /// The keys of all entries of a zone.

@@ -193,17 +193,30 @@ mod tests {
             assert_eq!(parse(text, None).unwrap_err(), why, "{text:?}");
         }
         assert_eq!(parse(&"a".repeat(64), None).unwrap_err(), NameError::LongLabel);
-        let longest = format!("{}.", [&"a".repeat(63)[..], &"b".repeat(63), &"c".repeat(63), &"d".repeat(61)].join("."));
+        let longest =
+            format!("{}.", [&"a".repeat(63)[..], &"b".repeat(63), &"c".repeat(63), &"d".repeat(61)].join("."));
         assert_eq!(parse(&longest, None).unwrap().len(), 255);
         assert_eq!(parse(&format!("x.{longest}"), None).unwrap_err(), NameError::LongName);
     }
 
     #[test]
     fn keys_order_as_names_do() {
-        let mut names: Vec<Name> =
-            ["example.org.", "a", "yljkjljk.a", "Z.a", "zABC.a", "z", "\\001.z", "*.z", "\\200.z", "a\\000b", "a\\001b", "ab"]
-                .map(name)
-                .to_vec();
+        let mut names: Vec<Name> = [
+            "example.org.",
+            "a",
+            "yljkjljk.a",
+            "Z.a",
+            "zABC.a",
+            "z",
+            "\\001.z",
+            "*.z",
+            "\\200.z",
+            "a\\000b",
+            "a\\001b",
+            "ab",
+        ]
+        .map(name)
+        .to_vec();
         names.sort();
         let keys: Vec<Vec<u8>> = names.iter().map(order_key).collect();
         assert!(keys.is_sorted(), "{keys:?}");

@@ -81,12 +81,7 @@ impl Rule {
 
     /// The fault of breaking this rule.
     fn broken(self, record: Option<usize>, message: String) -> Fault {
-        Fault {
-            rule: self,
-            severity: self.severity(),
-            record,
-            message,
-        }
+        Fault { rule: self, severity: self.severity(), record, message }
     }
 }
 
@@ -120,26 +115,12 @@ pub fn check_node(apex: &Name, node: &NodeData) -> Vec<Fault> {
     let mut rrsets = Vec::with_capacity(node.rrsets.len());
     for rrset in node.rrsets.iter().filter(|rrset| !rrset.records.is_empty()) {
         let records = rrset.records.iter().enumerate();
-        let items = records
-            .map(|(at, (ttl, rdata))| Item {
-                index: index + at,
-                ttl: *ttl,
-                rdata,
-            })
-            .collect();
+        let items = records.map(|(at, (ttl, rdata))| Item { index: index + at, ttl: *ttl, rdata }).collect();
         index += rrset.records.len();
         rrsets.push((rrset.rtype, items));
     }
     if !rrsets.is_empty() {
-        check_owner(
-            apex,
-            &Owner {
-                name: &node.owner,
-                key: name::order_key(&node.owner),
-                rrsets,
-            },
-            &mut faults,
-        );
+        check_owner(apex, &Owner { name: &node.owner, key: name::order_key(&node.owner), rrsets }, &mut faults);
     }
     faults
 }
@@ -156,16 +137,11 @@ pub fn records_to_nodes(records: Vec<Record>) -> Vec<NodeData> {
                 .rrsets
                 .into_iter()
                 .map(|(rtype, items)| {
-                    let mut keyed: Vec<_> = items
-                        .iter()
-                        .map(|item| (types::canonical_rdata(rtype, item.rdata), item))
-                        .collect();
+                    let mut keyed: Vec<_> =
+                        items.iter().map(|item| (types::canonical_rdata(rtype, item.rdata), item)).collect();
                     keyed.sort_by(|(a, _), (b, _)| a.cmp(b));
                     keyed.dedup_by(|(a, _), (b, _)| a == b);
-                    RrsetData {
-                        rtype,
-                        records: keyed.iter().map(|(_, item)| (item.ttl, item.rdata.clone())).collect(),
-                    }
+                    RrsetData { rtype, records: keyed.iter().map(|(_, item)| (item.ttl, item.rdata.clone())).collect() }
                 })
                 .collect(),
         })
@@ -179,9 +155,8 @@ impl Sorted {
     /// Sorts the records' indices.
     fn new(records: &[Record]) -> Self {
         let keyed = records.iter().enumerate();
-        let mut keys: Vec<_> = keyed
-            .map(|(index, record)| (name::order_key(&record.owner), record.rtype, index))
-            .collect();
+        let mut keys: Vec<_> =
+            keyed.map(|(index, record)| (name::order_key(&record.owner), record.rtype, index)).collect();
         keys.sort_unstable();
         Self(keys)
     }
@@ -192,19 +167,11 @@ impl Sorted {
             let rrsets = node.chunk_by(|a, b| a.1 == b.1).map(|rrset| {
                 let items = rrset.iter().map(|&(_, _, index)| {
                     let record = &records[index];
-                    Item {
-                        index,
-                        ttl: Some(record.ttl),
-                        rdata: &record.rdata,
-                    }
+                    Item { index, ttl: Some(record.ttl), rdata: &record.rdata }
                 });
                 (rrset[0].1, items.collect())
             });
-            Owner {
-                name: &records[node[0].2].owner,
-                key: node[0].0.clone(),
-                rrsets: rrsets.collect(),
-            }
+            Owner { name: &records[node[0].2].owner, key: node[0].0.clone(), rrsets: rrsets.collect() }
         })
     }
 }
@@ -222,10 +189,7 @@ struct Owner<'a> {
 impl Owner<'_> {
     /// The records of one type.
     fn get(&self, rtype: Rtype) -> &[Item<'_>] {
-        self.rrsets
-            .iter()
-            .find(|(found, _)| *found == rtype)
-            .map_or(&[], |(_, items)| items)
+        self.rrsets.iter().find(|(found, _)| *found == rtype).map_or(&[], |(_, items)| items)
     }
 
     /// Whether there are records of this type.
@@ -261,10 +225,7 @@ fn check_owner(apex: &Name, owner: &Owner<'_>, faults: &mut Vec<Fault>) {
     if owner.name == apex {
         check_apex(apex, &owner.rrsets, faults);
     } else if let Some(soa) = owner.get(Rtype::SOA).first() {
-        let message = format!(
-            "{shown} has a SOA record, which belongs to the apex {}",
-            name::to_text(apex)
-        );
+        let message = format!("{shown} has a SOA record, which belongs to the apex {}", name::to_text(apex));
         faults.push(Rule::SoaBelowApex.broken(Some(soa.index), message));
     }
     for (rtype, items) in &owner.rrsets {
@@ -272,10 +233,8 @@ fn check_owner(apex: &Name, owner: &Owner<'_>, faults: &mut Vec<Fault>) {
     }
     if let Some(cname) = owner.get(Rtype::CNAME).first() {
         let beside = owner.rrsets.iter().map(|(rtype, _)| *rtype);
-        let beside: Vec<_> = beside
-            .filter(|rtype| !MAY_STAND_BESIDE_CNAME.contains(rtype))
-            .map(types::rtype_to_text)
-            .collect();
+        let beside: Vec<_> =
+            beside.filter(|rtype| !MAY_STAND_BESIDE_CNAME.contains(rtype)).map(types::rtype_to_text).collect();
         if !beside.is_empty() {
             let message = format!("{shown} has a CNAME record beside other data ({})", beside.join(", "));
             faults.push(Rule::CnameNotAlone.broken(Some(cname.index), message));
@@ -302,10 +261,7 @@ fn check_rrset(owner: &str, rtype: Rtype, items: &[Item<'_>], faults: &mut Vec<F
     for (at, item) in items.iter().enumerate() {
         // A lone record is the usual case and cannot be a duplicate.
         if items.len() > 1 && !seen.insert(types::canonical_rdata(rtype, item.rdata)) {
-            let message = format!(
-                "{owner} has the same {} record twice; the second is dropped",
-                mnemonic()
-            );
+            let message = format!("{owner} has the same {} record twice; the second is dropped", mnemonic());
             faults.push(Rule::Duplicate.broken(Some(item.index), message));
             continue;
         }
@@ -321,19 +277,13 @@ fn check_rrset(owner: &str, rtype: Rtype, items: &[Item<'_>], faults: &mut Vec<F
         _ => None,
     };
     if let (Some(rule), Some(second)) = (single, others.first()) {
-        faults.push(rule.broken(
-            Some(second.index),
-            format!("{owner} has more than one {} record", mnemonic()),
-        ));
+        faults.push(rule.broken(Some(second.index), format!("{owner} has more than one {} record", mnemonic())));
     }
     // RRSIG records carry the TTL of what they cover (RFC 4034 §3), so that several TTLs are right there.
     if rtype != Rtype::RRSIG
         && let Some(differing) = others.iter().find(|other| other.ttl != items[0].ttl)
     {
-        let message = format!(
-            "the {} records of {owner} differ in TTL; the smallest is served for all",
-            mnemonic()
-        );
+        let message = format!("the {} records of {owner} differ in TTL; the smallest is served for all", mnemonic());
         faults.push(Rule::TtlDiffers.broken(Some(differing.index), message));
     }
     if octets > RRSET_OCTETS_MAX {
@@ -376,10 +326,7 @@ impl<'a> Zone<'a> {
 
     /// Checks that there is no DNAME above `owner`.
     fn check_above(&self, owner: &Owner<'_>, faults: &mut Vec<Fault>) {
-        let dname = self
-            .above(owner.name)
-            .filter_map(|above| self.find(&above))
-            .find(|above| above.has(Rtype::DNAME));
+        let dname = self.above(owner.name).filter_map(|above| self.find(&above)).find(|above| above.has(Rtype::DNAME));
         if let Some(dname) = dname {
             let (below, above) = (name::to_text(owner.name), name::to_text(dname.name));
             let message = format!("{below} is hidden by the DNAME record of {above}");
@@ -393,13 +340,8 @@ impl<'a> Zone<'a> {
             return true;
         }
         // Below another zone cut the address belongs to that zone, and glue for a sibling is optional (RFC 9471 §3).
-        let names = std::iter::once(target.clone())
-            .chain(self.above(target))
-            .filter(|name| name != self.apex);
-        let cut = names
-            .filter_map(|name| self.find(&name))
-            .filter(|node| node.has(Rtype::NS))
-            .last();
+        let names = std::iter::once(target.clone()).chain(self.above(target)).filter(|name| name != self.apex);
+        let cut = names.filter_map(|name| self.find(&name)).filter(|node| node.has(Rtype::NS)).last();
         if let Some(cut) = cut {
             return cut.name != owner.name;
         }
@@ -434,10 +376,7 @@ impl<'a> Zone<'a> {
     /// The owner of that name.
     fn find(&self, name: &Name) -> Option<&'a Owner<'a>> {
         let key = name::order_key(name);
-        self.owners
-            .binary_search_by(|owner| owner.key.cmp(&key))
-            .ok()
-            .map(|at| &self.owners[at])
+        self.owners.binary_search_by(|owner| owner.key.cmp(&key)).ok().map(|at| &self.owners[at])
     }
 }
 

@@ -71,13 +71,9 @@ impl Plan {
             settled?;
         }
         let named = std::mem::take(&mut stage.named);
-        plan.rows = named
-            .into_iter()
-            .map(|row| stage.staged(row.id).cloned().unwrap_or(row))
-            .collect();
+        plan.rows = named.into_iter().map(|row| stage.staged(row.id).cloned().unwrap_or(row)).collect();
         // Pages of a table are neighbours when their keys are; random ids of a big import would touch each many times.
-        plan.puts
-            .sort_unstable_by(|a, b| (a.0 as usize, &a.1).cmp(&(b.0 as usize, &b.1)));
+        plan.puts.sort_unstable_by(|a, b| (a.0 as usize, &a.1).cmp(&(b.0 as usize, &b.1)));
         Ok(plan)
     }
 
@@ -169,8 +165,7 @@ impl Plan {
         }
         if zone.header.is_none() {
             let number = header.number.to_be_bytes().to_vec();
-            self.puts
-                .push((Table::Numbers, number, header.apex.as_slice().to_vec()));
+            self.puts.push((Table::Numbers, number, header.apex.as_slice().to_vec()));
         }
         self.puts.push((Table::Zones, key.to_vec(), header.encode()));
         Ok(())
@@ -185,19 +180,10 @@ impl Plan {
             return;
         };
         self.write_rows(zone, &mut header);
-        self.removes
-            .extend(journal::keys(&header).map(|key| (Table::Journal, key)));
-        self.removes
-            .push((Table::Numbers, header.number.to_be_bytes().to_vec()));
+        self.removes.extend(journal::keys(&header).map(|key| (Table::Journal, key)));
+        self.removes.push((Table::Numbers, header.number.to_be_bytes().to_vec()));
         self.removes.push((Table::Zones, key.to_vec()));
-        self.touched.insert(
-            key.to_vec(),
-            Touched {
-                apex: zone.apex.clone(),
-                whole: true,
-                owners: BTreeMap::new(),
-            },
-        );
+        self.touched.insert(key.to_vec(), Touched { apex: zone.apex.clone(), whole: true, owners: BTreeMap::new() });
         self.turns.push(Turn {
             apex: zone.apex.clone(),
             from: Some(Serial::from(header.serial)),
@@ -272,9 +258,7 @@ impl StagedNode {
             }
             changed = true;
             let is_soa = |placed: &&Placed| placed.row.rtype == Rtype::SOA;
-            difference
-                .removed
-                .extend(content(before.filter(|placed| !is_soa(placed))));
+            difference.removed.extend(content(before.filter(|placed| !is_soa(placed))));
             difference.added.extend(content(after.filter(|placed| !is_soa(placed))));
         }
         changed
@@ -291,17 +275,12 @@ fn complete(apex_key: &[u8], zone: &mut StagedZone, now: Timestamp) {
         let rows = node.after.iter().filter(|placed| placed.row.rtype == rtype);
         let (generated, written): (Vec<_>, Vec<_>) = rows.partition(|placed| placed.row.generated);
         match (generated.is_empty(), written.is_empty()) {
-            (false, false) => node
-                .after
-                .retain(|placed| placed.row.rtype != rtype || !placed.row.generated),
+            (false, false) => node.after.retain(|placed| placed.row.rtype != rtype || !placed.row.generated),
             (true, true) => {
                 // A generated row that was there before comes back as it was.
                 let before = node.before.iter();
                 let same = before.filter(|placed| placed.row.generated && placed.row.rtype == rtype);
-                let made = Placed {
-                    place: place(rtype),
-                    row: generated_row(&apex, rtype, now),
-                };
+                let made = Placed { place: place(rtype), row: generated_row(&apex, rtype, now) };
                 node.after.push(same.last().cloned().unwrap_or(made));
             }
             _ => {}
@@ -316,13 +295,7 @@ fn generated_row(apex: &Name, rtype: Rtype, now: Timestamp) -> Row {
     let mut rdata = below(GENERATED_SERVER).as_slice().to_vec();
     if rtype == Rtype::SOA {
         rdata.extend_from_slice(below(GENERATED_MAILBOX).as_slice());
-        for number in [
-            0,
-            GENERATED_REFRESH,
-            GENERATED_RETRY,
-            GENERATED_EXPIRE,
-            GENERATED_MINIMUM,
-        ] {
+        for number in [0, GENERATED_REFRESH, GENERATED_RETRY, GENERATED_EXPIRE, GENERATED_MINIMUM] {
             rdata.extend_from_slice(&number.to_be_bytes());
         }
     }
@@ -344,25 +317,16 @@ fn generated_row(apex: &Name, rtype: Rtype, now: Timestamp) -> Row {
 fn clients(zone: &StagedZone) -> u64 {
     let count = |rows: &[Placed]| rows.iter().filter(|placed| !placed.row.generated).count() as u64;
     let nodes = zone.nodes.values();
-    let (before, after) = nodes.fold((0, 0), |(before, after), node| {
-        (before + count(&node.before), after + count(&node.after))
-    });
-    let stored = zone
-        .header
-        .as_ref()
-        .map_or(0, |header| header.rows.saturating_sub(header.generated));
+    let (before, after) =
+        nodes.fold((0, 0), |(before, after), node| (before + count(&node.before), after + count(&node.after)));
+    let stored = zone.header.as_ref().map_or(0, |header| header.rows.saturating_sub(header.generated));
     (stored + after).saturating_sub(before)
 }
 
 /// The zone's SOA before, and now.
 fn soas(apex_key: &[u8], zone: &StagedZone) -> Option<(Option<Row>, Row)> {
     let node = zone.nodes.get(apex_key)?;
-    let soa = |rows: &[Placed]| {
-        rows.iter()
-            .map(|placed| &placed.row)
-            .find(|row| row.rtype == Rtype::SOA)
-            .cloned()
-    };
+    let soa = |rows: &[Placed]| rows.iter().map(|placed| &placed.row).find(|row| row.rtype == Rtype::SOA).cloned();
     Some((soa(&node.before), soa(&node.after)?))
 }
 

@@ -123,10 +123,7 @@ impl<'a> Stage<'a> {
             Some(id) => id,
             None => self.draw()?,
         };
-        let placed = Placed {
-            place: self.place(),
-            row: row(new, id, self.now, self.now),
-        };
+        let placed = Placed { place: self.place(), row: row(new, id, self.now, self.now) };
         self.put(op, placed)
     }
 
@@ -148,20 +145,14 @@ impl<'a> Stage<'a> {
             other => other,
         })?;
         check_row(op, &new)?;
-        let placed = Placed {
-            place: old.place,
-            row: row(new, id, old.row.created, self.now),
-        };
+        let placed = Placed { place: old.place, row: row(new, id, old.row.created, self.now) };
         self.put(op, placed)
     }
 
     /// Makes a zone hold exactly these records.
     fn import(&mut self, op: usize, apex: &Name, records: Vec<Record>) -> Result<(), EditError> {
         for rtype in [Rtype::SOA, Rtype::NS] {
-            if !records
-                .iter()
-                .any(|record| record.rtype == rtype && record.owner == *apex)
-            {
+            if !records.iter().any(|record| record.rtype == rtype && record.owner == *apex) {
                 let message = format!("{} has no {rtype} record at its apex", name::to_text(apex));
                 return Err(rule(op, Faulty::Content, message));
             }
@@ -201,10 +192,7 @@ impl<'a> Stage<'a> {
                     }
                     old
                 }
-                None => Placed {
-                    place: self.place(),
-                    row: self.imported(apex, record)?,
-                },
+                None => Placed { place: self.place(), row: self.imported(apex, record)? },
             };
             let zone = self.zone(op, apex)?;
             let node = zone.nodes.entry(key.0).or_default();
@@ -396,11 +384,7 @@ impl StagedZone {
 impl StagedNode {
     /// An untouched owner with these rows.
     fn new(rows: Vec<Placed>) -> Self {
-        Self {
-            before: rows.clone(),
-            after: rows,
-            op: None,
-        }
+        Self { before: rows.clone(), after: rows, op: None }
     }
 }
 
@@ -415,14 +399,7 @@ fn check_row(op: usize, new: &NewRow) -> Result<(), EditError> {
         let message = format!("{} is not a type of data that a zone can hold", new.rtype);
         return Err(rule(op, Faulty::Rtype, message));
     }
-    check(
-        op,
-        &new.zone,
-        &new.owner,
-        new.ttl.unwrap_or_default(),
-        new.rtype,
-        &new.rdata,
-    )
+    check(op, &new.zone, &new.owner, new.ttl.unwrap_or_default(), new.rtype, &new.rdata)
 }
 
 /// The same for a record of an import.

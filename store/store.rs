@@ -114,17 +114,9 @@ impl Store {
             Some(_) => {}
             None => db.write(|view| tables::set_counter(view, SCHEMA, SCHEMA_VERSION).map(|()| ((), Then::Commit)))?,
         }
-        let shared = Arc::new(Shared {
-            db,
-            withheld: Mutex::default(),
-            publish: Mutex::default(),
-        });
+        let shared = Arc::new(Shared { db, withheld: Mutex::default(), publish: Mutex::default() });
         let writer = Arc::new(Writer::start(shared.clone())?);
-        Ok(Opened {
-            store: Self { writer, shared },
-            repaired,
-            damaged,
-        })
+        Ok(Opened { store: Self { writer, shared }, repaired, damaged })
     }
 
     /// Sets who is told of each commit; replaces the former one.
@@ -177,10 +169,7 @@ impl Store {
         let withheld = self.shared.withheld();
         let headers = self.shared.db.read(headers)?;
         let sound = headers.into_iter().filter(|(key, _)| !withheld.contains(key));
-        Ok(sound
-            .filter_map(|(_, header)| header.ok())
-            .map(|header| info(&header))
-            .collect())
+        Ok(sound.filter_map(|(_, header)| header.ok()).map(|header| info(&header)).collect())
     }
 
     /// Visits the nodes of a zone in canonical order; one consistent read. False if there is no such zone.
@@ -304,9 +293,7 @@ fn headers(view: &dyn Read) -> Result<Vec<Found>, StoreError> {
 fn whole_zone(view: &dyn Read, header: &Header) -> Result<Vec<NodeData>, StoreError> {
     let mut nodes = Vec::new();
     // Below a damaged page anything can be found, and not all of it is met with an error.
-    let read = catch_unwind(AssertUnwindSafe(|| {
-        tables::zone_nodes(view, header, &mut |node| nodes.push(node))
-    }));
+    let read = catch_unwind(AssertUnwindSafe(|| tables::zone_nodes(view, header, &mut |node| nodes.push(node))));
     read.unwrap_or_else(|_| {
         let key = name::order_key(&header.apex);
         Err(tables::zone_damaged(&key, "its records cannot be read"))

@@ -114,10 +114,7 @@ pub(crate) fn zone_nodes(view: &dyn Read, header: &Header, visit: &mut dyn FnMut
     let sound = digest == header.digest && count == header.rows && generated == header.generated;
     match sound && serial == Some(header.serial) {
         true => Ok(()),
-        false => Err(zone_damaged(
-            &name::order_key(&header.apex),
-            "its records do not add up to its digest",
-        )),
+        false => Err(zone_damaged(&name::order_key(&header.apex), "its records do not add up to its digest")),
     }
 }
 
@@ -129,10 +126,7 @@ pub(crate) fn node_data(rows: Vec<Placed>) -> Option<NodeData> {
     for Placed { row, .. } in rows {
         match rrsets.iter_mut().find(|rrset| rrset.rtype == row.rtype) {
             Some(rrset) => rrset.records.push((row.ttl, row.rdata)),
-            None => rrsets.push(RrsetData {
-                rtype: row.rtype,
-                records: vec![(row.ttl, row.rdata)],
-            }),
+            None => rrsets.push(RrsetData { rtype: row.rtype, records: vec![(row.ttl, row.rdata)] }),
         }
     }
     rrsets.sort_by_key(|rrset| rrset.rtype.to_int());
@@ -158,10 +152,7 @@ pub(crate) fn journal(view: &dyn Read, header: &Header, most: usize) -> Result<V
         Ok(entries.len() < most && !broken)
     })?;
     match broken {
-        true => Err(zone_damaged(
-            &name::order_key(&header.apex),
-            "its journal cannot be read",
-        )),
+        true => Err(zone_damaged(&name::order_key(&header.apex), "its journal cannot be read")),
         false => Ok(entries),
     }
 }

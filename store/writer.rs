@@ -52,10 +52,7 @@ impl Writer {
         let thread = thread
             .spawn(move || run(&shared, &jobs))
             .map_err(|error| StoreError::Internal(format!("the writing thread did not start: {error}")))?;
-        Ok(Self {
-            queue: Some(queue),
-            thread: Some(thread),
-        })
+        Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
     /// Has work done, and waits for the verdict.
@@ -160,10 +157,7 @@ impl Batch {
         Ok(Self {
             withheld: shared.withheld(),
             now: now(),
-            next: Counters {
-                zone: tables::counter(view, NEXT_ZONE)?,
-                place: tables::counter(view, NEXT_PLACE)?,
-            },
+            next: Counters { zone: tables::counter(view, NEXT_ZONE)?, place: tables::counter(view, NEXT_PLACE)? },
             touched: BTreeMap::new(),
             wrote: false,
         })
@@ -172,16 +166,11 @@ impl Batch {
     /// Checks and writes an edit. The outer error is one of the disk and ends the transaction; an edit that is refused
     /// leaves no trace in it.
     fn edit(&mut self, view: &mut dyn Write, edit: Edit) -> Result<Verdict, StoreError> {
-        let origin = Origin {
-            who: edit.who.chars().take(WHO_CHARACTERS_MAX).collect(),
-            api: edit.api,
-        };
+        let origin = Origin { who: edit.who.chars().take(WHO_CHARACTERS_MAX).collect(), api: edit.api };
         let plan = {
             let mut stage = Stage::new(&*view, &self.withheld, self.now, self.next);
             let mut steps = edit.ops.into_iter().enumerate();
-            steps
-                .try_for_each(|(op, step)| stage.step(op, step))
-                .and_then(|()| Plan::new(stage, &origin))
+            steps.try_for_each(|(op, step)| stage.step(op, step)).and_then(|()| Plan::new(stage, &origin))
         };
         let mut plan = match plan {
             Ok(plan) => plan,
@@ -201,10 +190,7 @@ impl Batch {
                 }
             }
         }
-        Ok(Ok(Applied {
-            rows: plan.rows,
-            zones: plan.turns,
-        }))
+        Ok(Ok(Applied { rows: plan.rows, zones: plan.turns }))
     }
 
     /// Sets or removes a value that the store keeps for others.
@@ -223,10 +209,7 @@ impl Batch {
             tables::set_counter(view, NEXT_PLACE, self.next.place)?;
         }
         let touched = std::mem::take(&mut self.touched);
-        touched
-            .into_iter()
-            .map(|(key, touched)| change(&*view, &key, touched))
-            .collect()
+        touched.into_iter().map(|(key, touched)| change(&*view, &key, touched)).collect()
     }
 }
 
@@ -243,10 +226,7 @@ fn change(view: &dyn Read, key: &[u8], touched: Touched) -> Result<Change, Store
     }
     for (owner_key, owner) in owners {
         let rows = tables::node_rows(view, header.number, &apex, &owner_key)?;
-        let empty = NodeData {
-            owner,
-            rrsets: Vec::new(),
-        };
+        let empty = NodeData { owner, rrsets: Vec::new() };
         nodes.push(tables::node_data(rows).unwrap_or(empty));
     }
     Ok(Change::Nodes { apex, nodes })
@@ -254,10 +234,7 @@ fn change(view: &dyn Read, key: &[u8], touched: Touched) -> Result<Change, Store
 
 /// What a setting applies to: no row, no zone.
 fn nothing() -> Applied {
-    Applied {
-        rows: Vec::new(),
-        zones: Vec::new(),
-    }
+    Applied { rows: Vec::new(), zones: Vec::new() }
 }
 
 /// The present time.

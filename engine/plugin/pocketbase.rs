@@ -183,6 +183,11 @@ impl Pocketbase {
 }
 
 impl Password {
+    /// Wraps the text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
     /// The password itself, for hashing and logging in.
     pub fn reveal(&self) -> &str {
         &self.0

@@ -71,11 +71,7 @@ impl Disk {
                 carry_out(&mut octets, write);
             }
         }
-        Self(Arc::new(Mutex::new(State {
-            now: octets.clone(),
-            synced: octets,
-            ..State::default()
-        })))
+        Self(Arc::new(Mutex::new(State { now: octets.clone(), synced: octets, ..State::default() })))
     }
 
     /// The store on this disk.
@@ -153,11 +149,7 @@ fn create(at: usize, text_octets: usize) -> Edit {
         rdata: rdata.into(),
         written: None,
     };
-    Edit {
-        who: "test".into(),
-        api: Api::Native,
-        ops: vec![Op::Create(new)],
-    }
+    Edit { who: "test".into(), api: Api::Native, ops: vec![Op::Create(new)] }
 }
 
 #[test]
@@ -205,11 +197,7 @@ fn a_full_disk_refuses_edits_until_there_is_room_again() {
     for _ in 0..3 {
         let error = store.apply(create(at, 60_000)).err().unwrap();
         assert!(matches!(error, EditError::Store(StoreError::Full)), "{error}");
-        assert_eq!(
-            store.rows(0, 0).unwrap().1,
-            at as u64,
-            "what was acknowledged can be read"
-        );
+        assert_eq!(store.rows(0, 0).unwrap().1, at as u64, "what was acknowledged can be read");
     }
     disk.0.lock().unwrap().room = None;
     store.apply(create(at, 60_000)).unwrap();

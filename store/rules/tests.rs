@@ -9,17 +9,8 @@ fn apex() -> Name {
 
 /// The records of a text whose names are relative to the apex; `BASE` stands for a sound SOA and NS.
 fn records(text: &str) -> Vec<Record> {
-    let text = text
-        .replace("BASE ", "BASE")
-        .replace("BASE", "@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n");
-    read_text(
-        "zone",
-        format!("$TTL 60\n{text}").as_bytes(),
-        Some(&apex()),
-        &Options::default(),
-    )
-    .unwrap()
-    .records
+    let text = text.replace("BASE ", "BASE").replace("BASE", "@ SOA ns h 1 2 3 4 5\n@ NS ns\nns A 192.0.2.1\n");
+    read_text("zone", format!("$TTL 60\n{text}").as_bytes(), Some(&apex()), &Options::default()).unwrap().records
 }
 
 #[test]
@@ -33,34 +24,19 @@ fn each_rule_finds_what_breaks_it() {
         ("@ NS ns.example.net.", &[(NoSoa, None)]),
         ("BASE @ SOA ns h 2 2 3 4 5", &[(SecondSoa, Some(3))]),
         ("BASE a SOA ns h 1 2 3 4 5", &[(SoaBelowApex, Some(3))]),
-        (
-            "BASE a.example.net. A 192.0.2.1\nexample. A 192.0.2.1",
-            &[(OutsideZone, Some(3)), (OutsideZone, Some(4))],
-        ),
+        ("BASE a.example.net. A 192.0.2.1\nexample. A 192.0.2.1", &[(OutsideZone, Some(3)), (OutsideZone, Some(4))]),
         ("BASE a CNAME b\na A 192.0.2.1", &[(CnameNotAlone, Some(3))]),
         ("BASE @ CNAME b", &[(CnameNotAlone, Some(3))]),
         ("BASE a CNAME b\nA CNAME c", &[(SecondCname, Some(4))]),
         ("BASE a CNAME b\nA CNAME B", &[(Duplicate, Some(4))]),
-        (
-            "BASE a CNAME b\na NSEC c CNAME RRSIG NSEC\na RRSIG NSEC 8 2 60 1 1 1 @ AAEC",
-            &[],
-        ),
+        ("BASE a CNAME b\na NSEC c CNAME RRSIG NSEC\na RRSIG NSEC 8 2 60 1 1 1 @ AAEC", &[]),
         ("BASE a DNAME b\na DNAME c", &[(SecondDname, Some(4))]),
         ("BASE a DNAME b\nx.y.a A 192.0.2.1", &[(BelowDname, Some(4))]),
-        (
-            "BASE a A 192.0.2.1\na 60 A 192.0.2.2\na A 192.0.2.1",
-            &[(Duplicate, Some(5))],
-        ),
+        ("BASE a A 192.0.2.1\na 60 A 192.0.2.2\na A 192.0.2.1", &[(Duplicate, Some(5))]),
         ("BASE a MX 1 m\na MX 1 M", &[(Duplicate, Some(4))]),
         ("BASE a TXT m\na TXT M", &[]),
-        (
-            "BASE a A 192.0.2.1\na 61 A 192.0.2.2\na 62 AAAA ::1",
-            &[(TtlDiffers, Some(4))],
-        ),
-        (
-            "BASE a RRSIG A 8 2 60 1 1 1 @ AAEC\na 7 RRSIG MX 8 2 60 1 1 1 @ AAEC",
-            &[],
-        ),
+        ("BASE a A 192.0.2.1\na 61 A 192.0.2.2\na 62 AAAA ::1", &[(TtlDiffers, Some(4))]),
+        ("BASE a RRSIG A 8 2 60 1 1 1 @ AAEC\na 7 RRSIG MX 8 2 60 1 1 1 @ AAEC", &[]),
         ("BASE @ NS x", &[(NsWithoutAddress, Some(3))]),
         ("BASE @ NS x\n*  AAAA ::1", &[]),
         ("BASE @ NS x.y\n* AAAA ::1\ny TXT z", &[(NsWithoutAddress, Some(3))]),
@@ -68,10 +44,7 @@ fn each_rule_finds_what_breaks_it() {
         ("BASE sub NS ns.sub\nns.sub A 192.0.2.1", &[]),
         ("BASE sub NS ns.other\nother NS ns.example.net.", &[]),
         ("BASE sub NS a\na CNAME ns", &[(TargetIsAlias, Some(3))]),
-        (
-            "BASE @ MX 1 a\na CNAME ns\n_x._tcp SRV 1 1 1 a",
-            &[(TargetIsAlias, Some(3)), (TargetIsAlias, Some(5))],
-        ),
+        ("BASE @ MX 1 a\na CNAME ns\n_x._tcp SRV 1 1 1 a", &[(TargetIsAlias, Some(3)), (TargetIsAlias, Some(5))]),
         ("BASE @ MX 1 nowhere", &[]),
     ] {
         let records = records(text);
@@ -88,11 +61,7 @@ fn an_rrset_has_to_fit_into_a_message() {
         let lines = (0..count).map(|number| format!("a TXT \"{number:0>200}\"\n"));
         format!("BASE {}", lines.collect::<String>())
     };
-    let found = |count| {
-        check_zone(&apex(), &records(&text(count)))
-            .first()
-            .map(|fault| (fault.rule, fault.severity))
-    };
+    let found = |count| check_zone(&apex(), &records(&text(count))).first().map(|fault| (fault.rule, fault.severity));
     assert_eq!(found(305), None);
     assert_eq!(found(306), Some((Rule::RrsetTooBig, Severity::Error)));
 }
@@ -100,36 +69,17 @@ fn an_rrset_has_to_fit_into_a_message() {
 #[test]
 fn a_node_is_checked_like_the_zone() {
     for (text, expected) in [
-        (
-            "a CNAME b\na TXT c\n a CNAME d",
-            &[(Rule::SecondCname, Some(1)), (Rule::CnameNotAlone, Some(0))][..],
-        ),
-        (
-            "a TXT b\na A 192.0.2.1\na 7 A 192.0.2.2",
-            &[(Rule::TtlDiffers, Some(1))],
-        ),
+        ("a CNAME b\na TXT c\n a CNAME d", &[(Rule::SecondCname, Some(1)), (Rule::CnameNotAlone, Some(0))][..]),
+        ("a TXT b\na A 192.0.2.1\na 7 A 192.0.2.2", &[(Rule::TtlDiffers, Some(1))]),
         ("@ A 192.0.2.1", &[(Rule::NoSoa, None), (Rule::NoNs, None)]),
         ("a.example.net. A 192.0.2.1", &[(Rule::OutsideZone, Some(0))]),
         ("a MX 1 nowhere\n a A 192.0.2.1", &[]),
     ] {
         let nodes = records_to_nodes(records(&text.replace("\n a ", "\na ")));
         let faults = check_node(&apex(), &nodes[0]);
-        assert_eq!(
-            faults
-                .iter()
-                .map(|fault| (fault.rule, fault.record))
-                .collect::<Vec<_>>(),
-            expected,
-            "{text}"
-        );
+        assert_eq!(faults.iter().map(|fault| (fault.rule, fault.record)).collect::<Vec<_>>(), expected, "{text}");
     }
-    let empty = NodeData {
-        owner: apex(),
-        rrsets: vec![RrsetData {
-            rtype: Rtype::SOA,
-            records: Vec::new(),
-        }],
-    };
+    let empty = NodeData { owner: apex(), rrsets: vec![RrsetData { rtype: Rtype::SOA, records: Vec::new() }] };
     assert_eq!(check_node(&apex(), &empty), []);
 }
 
@@ -142,16 +92,8 @@ fn nodes_come_in_canonical_order_without_duplicates() {
         .iter()
         .flat_map(|node| node.rrsets.iter().map(move |rrset| (node, rrset)))
         .map(|(node, rrset)| {
-            let rdata = rrset
-                .records
-                .iter()
-                .map(|(_, rdata)| types::rdata_to_text(rrset.rtype, rdata));
-            format!(
-                "{} {} {}",
-                name::to_text(&node.owner),
-                rrset.rtype,
-                rdata.collect::<Vec<_>>().join(", ")
-            )
+            let rdata = rrset.records.iter().map(|(_, rdata)| types::rdata_to_text(rrset.rtype, rdata));
+            format!("{} {} {}", name::to_text(&node.owner), rrset.rtype, rdata.collect::<Vec<_>>().join(", "))
         })
         .collect();
     assert_eq!(

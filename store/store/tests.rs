@@ -30,9 +30,7 @@ fn open(folder: &Path) -> Store {
 fn new(line: &str) -> NewRow {
     let mut words = line.split_whitespace().peekable();
     let owner = name::parse(words.next().unwrap(), Some(&apex())).unwrap();
-    let ttl = words
-        .next_if(|word| word.parse::<u32>().is_ok())
-        .map(|ttl| ttl.parse().unwrap());
+    let ttl = words.next_if(|word| word.parse::<u32>().is_ok()).map(|ttl| ttl.parse().unwrap());
     let rtype = types::rtype_from_text(words.next().unwrap()).unwrap();
     let rest: Vec<_> = words.collect();
     NewRow {
@@ -47,11 +45,7 @@ fn new(line: &str) -> NewRow {
 }
 
 fn edit(ops: Vec<Op>) -> Edit {
-    Edit {
-        who: "admin@example.org".into(),
-        api: Api::Pocketbase,
-        ops,
-    }
+    Edit { who: "admin@example.org".into(), api: Api::Pocketbase, ops }
 }
 
 fn create(line: &str) -> Op {
@@ -65,16 +59,11 @@ fn update(id: RowId, line: &str) -> Op {
 
 fn records(text: &str) -> Vec<Record> {
     let text = format!("$TTL 60\n{text}");
-    read_text("zone", text.as_bytes(), Some(&apex()), &Options::default())
-        .unwrap()
-        .records
+    read_text("zone", text.as_bytes(), Some(&apex()), &Options::default()).unwrap().records
 }
 
 fn import(text: &str) -> Op {
-    Op::Import {
-        apex: apex(),
-        records: records(text),
-    }
+    Op::Import { apex: apex(), records: records(text) }
 }
 
 /// What is served of a zone, a line a record.
@@ -120,131 +109,37 @@ fn steps_that_break_a_rule_are_refused_with_field_and_step_and_leave_no_trace() 
     let made = store.apply(edit(ops)).unwrap();
     let www = made.rows[1].id;
     let before = (served(&store, &apex()), store.zones().unwrap());
-    let with_id = |id| {
-        Op::Create(NewRow {
-            id: Some(id),
-            ..new("x A 192.0.2.9")
-        })
-    };
-    let with_ttl = Op::Create(NewRow {
-        ttl: Some(1 << 31),
-        ..new("x A 192.0.2.9")
-    });
+    let with_id = |id| Op::Create(NewRow { id: Some(id), ..new("x A 192.0.2.9") });
+    let with_ttl = Op::Create(NewRow { ttl: Some(1 << 31), ..new("x A 192.0.2.9") });
     let with_rdata = |rtype, rdata: &'static [u8]| {
-        Op::Create(NewRow {
-            rtype,
-            rdata: Bytes::from_static(rdata),
-            ..new("x A 192.0.2.9")
-        })
+        Op::Create(NewRow { rtype, rdata: Bytes::from_static(rdata), ..new("x A 192.0.2.9") })
     };
-    let outside = Op::Create(NewRow {
-        owner: name("www.example.net."),
-        ..new("x A 192.0.2.9")
-    });
+    let outside = Op::Create(NewRow { owner: name("www.example.net."), ..new("x A 192.0.2.9") });
     let same = format!("the record exists already (id {www})");
     for (case, op, field, message) in [
-        (
-            "cname-beside-data",
-            create("www CNAME x"),
-            Faulty::Name,
-            "CNAME record beside other data",
-        ),
-        (
-            "data-beside-cname",
-            create("alias TXT x"),
-            Faulty::Name,
-            "CNAME record beside other data",
-        ),
-        (
-            "cname-at-apex",
-            create("@ CNAME x"),
-            Faulty::Name,
-            "CNAME record beside other data",
-        ),
-        (
-            "second-cname",
-            create("alias CNAME x"),
-            Faulty::Name,
-            "more than one CNAME",
-        ),
-        (
-            "second-dname",
-            create("down DNAME x"),
-            Faulty::Name,
-            "more than one DNAME",
-        ),
-        (
-            "second-soa",
-            create("@ SOA ns h 1 2 3 4 6"),
-            Faulty::Rtype,
-            "more than one SOA",
-        ),
-        (
-            "soa-below-apex",
-            create("www SOA ns h 1 2 3 4 5"),
-            Faulty::Name,
-            "belongs to the apex",
-        ),
-        (
-            "outside-zone",
-            outside,
-            Faulty::Name,
-            "lies outside the zone example.org.",
-        ),
+        ("cname-beside-data", create("www CNAME x"), Faulty::Name, "CNAME record beside other data"),
+        ("data-beside-cname", create("alias TXT x"), Faulty::Name, "CNAME record beside other data"),
+        ("cname-at-apex", create("@ CNAME x"), Faulty::Name, "CNAME record beside other data"),
+        ("second-cname", create("alias CNAME x"), Faulty::Name, "more than one CNAME"),
+        ("second-dname", create("down DNAME x"), Faulty::Name, "more than one DNAME"),
+        ("second-soa", create("@ SOA ns h 1 2 3 4 6"), Faulty::Rtype, "more than one SOA"),
+        ("soa-below-apex", create("www SOA ns h 1 2 3 4 5"), Faulty::Name, "belongs to the apex"),
+        ("outside-zone", outside, Faulty::Name, "lies outside the zone example.org."),
         ("ttl-too-big", with_ttl, Faulty::Ttl, "at most 2147483647"),
         ("id-0", with_id(0), Faulty::Id, "1 to 18 digits"),
-        (
-            "id-of-19-digits",
-            with_id(1_000_000_000_000_000_000),
-            Faulty::Id,
-            "1 to 18 digits",
-        ),
-        (
-            "meta-type",
-            with_rdata(Rtype::ANY, b""),
-            Faulty::Rtype,
-            "not a type of data",
-        ),
+        ("id-of-19-digits", with_id(1_000_000_000_000_000_000), Faulty::Id, "1 to 18 digits"),
+        ("meta-type", with_rdata(Rtype::ANY, b""), Faulty::Rtype, "not a type of data"),
         ("rdata-too-short", with_rdata(Rtype::A, b"abc"), Faulty::Content, ""),
         ("rdata-too-long", with_rdata(Rtype::A, b"abcde"), Faulty::Content, ""),
         ("same-record", create("WWW A 192.0.2.1"), Faulty::Content, same.as_str()),
-        (
-            "update-to-same",
-            update(made.rows[2].id, "www A 192.0.2.1"),
-            Faulty::Content,
-            same.as_str(),
-        ),
-        (
-            "import-without-soa",
-            import("@ NS ns"),
-            Faulty::Content,
-            "no SOA record",
-        ),
-        (
-            "import-without-ns",
-            import("@ SOA ns h 9 2 3 4 5"),
-            Faulty::Content,
-            "no NS record",
-        ),
-        (
-            "import-outside",
-            import(&format!("{BASE}example.net. A 192.0.2.1")),
-            Faulty::Name,
-            "example.net. A: ",
-        ),
-        (
-            "import-second-soa",
-            import(&format!("{BASE}@ SOA ns h 8 2 3 4 6")),
-            Faulty::Rtype,
-            "more than one SOA",
-        ),
+        ("update-to-same", update(made.rows[2].id, "www A 192.0.2.1"), Faulty::Content, same.as_str()),
+        ("import-without-soa", import("@ NS ns"), Faulty::Content, "no SOA record"),
+        ("import-without-ns", import("@ SOA ns h 9 2 3 4 5"), Faulty::Content, "no NS record"),
+        ("import-outside", import(&format!("{BASE}example.net. A 192.0.2.1")), Faulty::Name, "example.net. A: "),
+        ("import-second-soa", import(&format!("{BASE}@ SOA ns h 8 2 3 4 6")), Faulty::Rtype, "more than one SOA"),
     ] {
         match store.apply(edit(vec![create("fine A 192.0.2.9"), op])) {
-            Err(EditError::Rule {
-                op: 1,
-                field: found,
-                message: text,
-            }) => {
+            Err(EditError::Rule { op: 1, field: found, message: text }) => {
                 assert_eq!(found, field, "{case}: {text}");
                 assert!(text.contains(message), "{case}: {text}");
             }
@@ -260,19 +155,10 @@ fn rows_and_zones_that_do_not_exist_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     let made = store.apply(edit(vec![create("www A 192.0.2.1")])).unwrap();
-    let taken = Op::Create(NewRow {
-        id: Some(made.rows[0].id),
-        ..new("x A 192.0.2.9")
-    });
+    let taken = Op::Create(NewRow { id: Some(made.rows[0].id), ..new("x A 192.0.2.9") });
     assert!(matches!(store.apply(edit(vec![taken])), Err(EditError::IdTaken(_))));
-    assert!(matches!(
-        store.apply(edit(vec![Op::Delete(5)])),
-        Err(EditError::NoRow(5))
-    ));
-    assert!(matches!(
-        store.apply(edit(vec![update(5, "x A 192.0.2.9")])),
-        Err(EditError::NoRow(5))
-    ));
+    assert!(matches!(store.apply(edit(vec![Op::Delete(5)])), Err(EditError::NoRow(5))));
+    assert!(matches!(store.apply(edit(vec![update(5, "x A 192.0.2.9")])), Err(EditError::NoRow(5))));
     let gone = Op::RemoveZone(name("example.net."));
     assert!(matches!(store.apply(edit(vec![gone])), Err(EditError::NoZone(_))));
     assert!(store.row(5).unwrap().is_none());
@@ -294,37 +180,23 @@ fn a_zone_is_completed_until_a_client_does_and_goes_with_its_last_row() {
         ]
     };
     let lines = served(&store, &apex());
-    assert!(
-        generated(first).iter().all(|line| lines.contains(line)) && lines.len() == 3,
-        "{lines:?}"
-    );
+    assert!(generated(first).iter().all(|line| lines.contains(line)) && lines.len() == 3, "{lines:?}");
     assert_eq!(store.rows(0, 10).unwrap().1, 1, "generated rows are not listed");
     assert_eq!(store.zones().unwrap()[0].records, 3);
 
-    let own = store.apply(edit(vec![
-        create("@ 60 SOA ns h 0 2 3 4 5"),
-        create("@ NS ns.example.net."),
-    ]));
+    let own = store.apply(edit(vec![create("@ 60 SOA ns h 0 2 3 4 5"), create("@ NS ns.example.net.")]));
     let own = own.unwrap();
     let after = served(&store, &apex());
     assert_eq!(after.len(), 3);
-    let soa = format!(
-        "example.org. 60 SOA ns.example.org. h.example.org. {} 2 3 4 5",
-        first + 1
-    );
+    let soa = format!("example.org. 60 SOA ns.example.org. h.example.org. {} 2 3 4 5", first + 1);
     assert!(after.contains(&soa), "{after:?}");
     assert_eq!(serial(&store), first + 1, "serial 0 of a client means none");
     assert_eq!(
-        types::rdata_to_text(Rtype::SOA, &own.rows[0].rdata)
-            .split(' ')
-            .nth(2)
-            .unwrap(),
+        types::rdata_to_text(Rtype::SOA, &own.rows[0].rdata).split(' ').nth(2).unwrap(),
         (first + 1).to_string()
     );
 
-    store
-        .apply(edit(vec![Op::Delete(own.rows[0].id), Op::Delete(own.rows[1].id)]))
-        .unwrap();
+    store.apply(edit(vec![Op::Delete(own.rows[0].id), Op::Delete(own.rows[1].id)])).unwrap();
     let lines = served(&store, &apex());
     assert!(lines.iter().any(|line| *line == generated(first + 2)[0]), "{lines:?}");
 
@@ -337,14 +209,7 @@ fn a_zone_is_completed_until_a_client_does_and_goes_with_its_last_row() {
         .shared
         .db
         .read(|view| {
-            for table in [
-                Table::Zones,
-                Table::Numbers,
-                Table::Records,
-                Table::Ids,
-                Table::Order,
-                Table::Journal,
-            ] {
+            for table in [Table::Zones, Table::Numbers, Table::Records, Table::Ids, Table::Order, Table::Journal] {
                 assert_eq!(view.count(table)?, 0, "{table:?}");
             }
             Ok(())
@@ -361,46 +226,20 @@ fn serials_move_once_an_edit_and_only_when_content_changes() {
     let digest = store.zones().unwrap()[0].digest;
     for (case, ops, expected) in [
         ("same import", vec![import(BASE)], 7),
-        (
-            "same import, lower serial",
-            vec![import(&BASE.replace(" 7 ", " 3 "))],
-            7,
-        ),
-        (
-            "two rows in one edit",
-            vec![create("a A 192.0.2.1"), create("b A 192.0.2.1")],
-            8,
-        ),
+        ("same import, lower serial", vec![import(&BASE.replace(" 7 ", " 3 "))], 7),
+        ("two rows in one edit", vec![create("a A 192.0.2.1"), create("b A 192.0.2.1")], 8),
         ("back again", vec![import(BASE)], 9),
-        (
-            "serial of the file is ahead",
-            vec![import(&BASE.replace(" 7 ", " 20 "))],
-            20,
-        ),
-        (
-            "content differs, serial behind",
-            vec![import(&BASE.replace("192.0.2.1", "192.0.2.2"))],
-            21,
-        ),
-        (
-            "content differs, serial ahead",
-            vec![import(&BASE.replace(" 7 ", " 4000000000 "))],
-            22,
-        ),
+        ("serial of the file is ahead", vec![import(&BASE.replace(" 7 ", " 20 "))], 20),
+        ("content differs, serial behind", vec![import(&BASE.replace("192.0.2.1", "192.0.2.2"))], 21),
+        ("content differs, serial ahead", vec![import(&BASE.replace(" 7 ", " 4000000000 "))], 22),
         ("remove and make again", vec![Op::RemoveZone(apex()), import(BASE)], 22),
     ] {
         store.apply(edit(ops)).unwrap();
         assert_eq!(serial(&store), expected, "{case}");
     }
-    store
-        .apply(edit(vec![import(&BASE.replace(" 7 ", " 2147483600 "))]))
-        .unwrap();
-    store
-        .apply(edit(vec![import(&BASE.replace(" 7 ", " 4294967200 "))]))
-        .unwrap();
-    store
-        .apply(edit(vec![import(&BASE.replace(" 7 ", " 4294967295 "))]))
-        .unwrap();
+    store.apply(edit(vec![import(&BASE.replace(" 7 ", " 2147483600 "))])).unwrap();
+    store.apply(edit(vec![import(&BASE.replace(" 7 ", " 4294967200 "))])).unwrap();
+    store.apply(edit(vec![import(&BASE.replace(" 7 ", " 4294967295 "))])).unwrap();
     assert_eq!(serial(&store), u32::MAX);
     store.apply(edit(vec![create("a A 192.0.2.1")])).unwrap();
     assert_eq!(serial(&store), 1, "0 is left out");
@@ -411,16 +250,11 @@ fn serials_move_once_an_edit_and_only_when_content_changes() {
 fn an_update_that_changes_nothing_moves_only_its_time() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    let made = store
-        .apply(edit(vec![create("www A 192.0.2.1"), create("@ SOA ns h 5 2 3 4 5")]))
-        .unwrap();
+    let made = store.apply(edit(vec![create("www A 192.0.2.1"), create("@ SOA ns h 5 2 3 4 5")])).unwrap();
     let zone = store.zones().unwrap();
     let journal = store.journal(&apex(), 9).unwrap();
     let done = store
-        .apply(edit(vec![
-            update(made.rows[0].id, "www A 192.0.2.1"),
-            update(made.rows[1].id, "@ SOA ns h 0 2 3 4 5"),
-        ]))
+        .apply(edit(vec![update(made.rows[0].id, "www A 192.0.2.1"), update(made.rows[1].id, "@ SOA ns h 0 2 3 4 5")]))
         .unwrap();
     assert!(done.zones.is_empty());
     assert_eq!(store.zones().unwrap(), zone);
@@ -434,19 +268,13 @@ fn an_update_that_changes_nothing_moves_only_its_time() {
 fn an_update_moves_a_row_to_another_owner_type_and_zone_in_one_step() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    let made = store
-        .apply(edit(vec![create("a A 192.0.2.1"), create("b A 192.0.2.2")]))
-        .unwrap();
+    let made = store.apply(edit(vec![create("a A 192.0.2.1"), create("b A 192.0.2.2")])).unwrap();
     let id = made.rows[0].id;
     let moved = Op::Update(
         id,
         Box::new(|old| {
             assert_eq!(old.rtype, Rtype::A);
-            Ok(NewRow {
-                zone: name("example.net."),
-                owner: name("c.example.net."),
-                ..new("c AAAA 2001:db8::1")
-            })
+            Ok(NewRow { zone: name("example.net."), owner: name("c.example.net."), ..new("c AAAA 2001:db8::1") })
         }),
     );
     let done = store.apply(edit(vec![moved])).unwrap();
@@ -454,10 +282,7 @@ fn an_update_moves_a_row_to_another_owner_type_and_zone_in_one_step() {
     assert_eq!(served(&store, &apex()).len(), 3);
     assert_eq!(served(&store, &name("example.net.")).len(), 3);
     let row = store.row(id).unwrap().unwrap();
-    assert_eq!(
-        (row.zone, row.rtype, row.created),
-        (name("example.net."), Rtype::AAAA, made.rows[0].created)
-    );
+    assert_eq!((row.zone, row.rtype, row.created), (name("example.net."), Rtype::AAAA, made.rows[0].created));
     let (rows, total) = store.rows(0, 10).unwrap();
     assert_eq!((rows[0].id, total), (id, 2), "its place in the list stays");
     store.load(&mut |_, _| ()).unwrap().is_empty().then_some(()).unwrap();
@@ -479,12 +304,7 @@ fn an_import_keeps_id_and_times_of_rows_that_stay() {
     let (after, _) = store.rows(0, 100).unwrap();
     let by_type = |rows: &[Row]| -> BTreeMap<Rtype, RowId> { rows.iter().map(|row| (row.rtype, row.id)).collect() };
     let (old, new) = (by_type(&before), by_type(&after));
-    for (rtype, stays) in [
-        (Rtype::SOA, true),
-        (Rtype::NS, true),
-        (Rtype::MX, true),
-        (Rtype::TXT, false),
-    ] {
+    for (rtype, stays) in [(Rtype::SOA, true), (Rtype::NS, true), (Rtype::MX, true), (Rtype::TXT, false)] {
         assert_eq!(old[&rtype] == new[&rtype], stays, "{rtype}");
     }
     let mx = after.iter().find(|row| row.rtype == Rtype::MX).unwrap();
@@ -497,9 +317,7 @@ fn history_gives_the_differences_newest_first_and_within_bounds() {
     let store = open(folder.path());
     store.apply(edit(vec![import(BASE)])).unwrap();
     let made = store.apply(edit(vec![create("a A 192.0.2.1")])).unwrap();
-    store
-        .apply(edit(vec![update(made.rows[0].id, "a A 192.0.2.2")]))
-        .unwrap();
+    store.apply(edit(vec![update(made.rows[0].id, "a A 192.0.2.2")])).unwrap();
     let journal = store.journal(&apex(), 10).unwrap();
     let from: Vec<_> = journal.iter().map(|entry| entry.from.map(Serial::into_int)).collect();
     assert_eq!(from, [Some(8), Some(7), None]);
@@ -514,9 +332,8 @@ fn history_gives_the_differences_newest_first_and_within_bounds() {
     assert_eq!(journal[2].added.len(), 3);
     assert_eq!(store.journal(&apex(), 1).unwrap(), journal[..1]);
 
-    let big: String = (0..300)
-        .map(|at| format!("big{at} TXT {}\n", format!("\"{}\" ", "x".repeat(250)).repeat(40)))
-        .collect();
+    let big: String =
+        (0..300).map(|at| format!("big{at} TXT {}\n", format!("\"{}\" ", "x".repeat(250)).repeat(40))).collect();
     store.apply(edit(vec![import(&format!("{BASE}{big}"))])).unwrap();
     let newest = store.journal(&apex(), 1).unwrap().remove(0);
     assert!(!newest.complete && newest.added.is_empty());
@@ -534,9 +351,7 @@ fn a_full_journal_forgets_its_oldest_entries() {
             let store = &store;
             scope.spawn(move || {
                 for at in 0..wanted / 4 {
-                    store
-                        .apply(edit(vec![create(&format!("w{thread}-{at} A 192.0.2.1"))]))
-                        .unwrap();
+                    store.apply(edit(vec![create(&format!("w{thread}-{at} A 192.0.2.1"))])).unwrap();
                 }
             });
         }
@@ -554,17 +369,10 @@ fn published_changes_lead_to_what_is_stored() {
     let (publish, changes) = mpsc::channel();
     store.publish_to(Box::new(move |changes| publish.send(changes).unwrap()));
     let mut mirror: BTreeMap<Vec<u8>, BTreeMap<Vec<u8>, NodeData>> = BTreeMap::new();
-    let made = store
-        .apply(edit(vec![create("a A 192.0.2.2"), create("a A 192.0.2.1")]))
-        .unwrap();
+    let made = store.apply(edit(vec![create("a A 192.0.2.2"), create("a A 192.0.2.1")])).unwrap();
     let (one, two) = (made.rows[0].id, made.rows[1].id);
-    let elsewhere = |_: &Row| {
-        Ok(NewRow {
-            zone: name("example.net."),
-            owner: name("a.example.net."),
-            ..new("a A 192.0.2.2")
-        })
-    };
+    let elsewhere =
+        |_: &Row| Ok(NewRow { zone: name("example.net."), owner: name("a.example.net."), ..new("a A 192.0.2.2") });
     for ops in [
         vec![],
         vec![create("a TXT x"), create("b.a A 192.0.2.1")],
@@ -584,10 +392,7 @@ fn published_changes_lead_to_what_is_stored() {
                     mirror.insert(name::order_key(&apex), nodes.collect());
                 }
                 Change::Nodes { apex, nodes } => {
-                    assert!(
-                        nodes.iter().any(|node| node.owner == apex),
-                        "the apex has the new serial"
-                    );
+                    assert!(nodes.iter().any(|node| node.owner == apex), "the apex has the new serial");
                     let zone = mirror.get_mut(&name::order_key(&apex)).unwrap();
                     for node in nodes {
                         match node.rrsets.is_empty() {
@@ -633,38 +438,18 @@ fn a_restart_serves_the_same_and_lists_the_same() {
         store.set_setting("secret", Some(b"x")).unwrap();
         store.set_setting("other", Some(b"y")).unwrap();
         store.set_setting("other", None).unwrap();
-        (
-            served(&store, &apex()),
-            store.zones().unwrap(),
-            store.rows(0, 1000).unwrap(),
-        )
+        (served(&store, &apex()), store.zones().unwrap(), store.rows(0, 1000).unwrap())
     };
     let opened = Store::open(folder.path()).unwrap();
     assert!(!opened.repaired && opened.damaged.is_none());
     let store = opened.store;
     assert_eq!(store.load(&mut |_, _| ()).unwrap(), []);
-    assert_eq!(
-        (
-            served(&store, &apex()),
-            store.zones().unwrap(),
-            store.rows(0, 1000).unwrap()
-        ),
-        before
-    );
+    assert_eq!((served(&store, &apex()), store.zones().unwrap(), store.rows(0, 1000).unwrap()), before);
     assert_eq!(store.setting("secret").unwrap().as_deref(), Some(&b"x"[..]));
     assert_eq!(store.setting("other").unwrap(), None);
     let listed: Vec<_> = store.rows(3, 1000).unwrap().0.iter().map(|row| row.id).collect();
     assert_eq!(listed, ids, "rows come in order of insertion");
-    assert_eq!(
-        store
-            .rows(13, 2)
-            .unwrap()
-            .0
-            .iter()
-            .map(|row| row.id)
-            .collect::<Vec<_>>(),
-        ids[10..12]
-    );
+    assert_eq!(store.rows(13, 2).unwrap().0.iter().map(|row| row.id).collect::<Vec<_>>(), ids[10..12]);
     assert_eq!(store.rows(53, 5).unwrap(), (vec![], 53));
 }
 
@@ -677,10 +462,7 @@ fn the_folder_is_private_and_belongs_to_one_process() {
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&folder), mode(&folder.join("zonda.redb"))), (0o700, 0o600));
     let second = Store::open(&folder).err().unwrap();
-    assert!(
-        second.to_string().ends_with("zonda.redb is in use by another process"),
-        "{second}"
-    );
+    assert!(second.to_string().ends_with("zonda.redb is in use by another process"), "{second}");
     drop(store);
     open(&folder);
 }
@@ -732,19 +514,10 @@ fn a_panic_of_a_caller_s_function_ends_neither_the_writer_nor_other_edits() {
     assert!(matches!(bad, Err(EditError::Store(StoreError::Internal(_)))));
     let refused = Op::Update(id, Box::new(|_| Err(crate::stage::rule(77, Faulty::Ttl, "no".into()))));
     let refused = store.apply(edit(vec![create("b A 192.0.2.1"), refused]));
-    assert!(
-        matches!(refused, Err(EditError::Rule { op: 1, .. })),
-        "the store knows which step it was"
-    );
+    assert!(matches!(refused, Err(EditError::Rule { op: 1, .. })), "the store knows which step it was");
     store.publish_to(Box::new(|_| panic!("on purpose")));
     let unserved = store.apply(edit(vec![create("b A 192.0.2.1")]));
-    assert!(
-        unserved
-            .err()
-            .unwrap()
-            .to_string()
-            .contains("stored but could not be served")
-    );
+    assert!(unserved.err().unwrap().to_string().contains("stored but could not be served"));
     store.publish_to(Box::new(drop));
     store.apply(edit(vec![create("c A 192.0.2.1")])).unwrap();
     assert_eq!(store.rows(0, 9).unwrap().1, 3);
@@ -772,14 +545,8 @@ fn damage(store: &Store, owner: &str) {
 fn a_zone_that_does_not_add_up_is_withheld_and_the_others_are_served() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    let made = store
-        .apply(edit(vec![import(BASE), create("www A 192.0.2.1")]))
-        .unwrap();
-    let other = || NewRow {
-        zone: name("example.net."),
-        owner: name("a.example.net."),
-        ..new("a A 192.0.2.2")
-    };
+    let made = store.apply(edit(vec![import(BASE), create("www A 192.0.2.1")])).unwrap();
+    let other = || NewRow { zone: name("example.net."), owner: name("a.example.net."), ..new("a A 192.0.2.2") };
     store.apply(edit(vec![Op::Create(other())])).unwrap();
     damage(&store, "www.example.org.");
     drop(store);
@@ -788,26 +555,15 @@ fn a_zone_that_does_not_add_up_is_withheld_and_the_others_are_served() {
     let damaged = store.load(&mut |info, _| loaded.push(info.apex.clone())).unwrap();
     assert_eq!(damaged.len(), 1);
     assert_eq!(damaged[0].0, apex());
-    assert_eq!(
-        damaged[0].1,
-        "the zone example.org. is damaged: its records do not add up to its digest"
-    );
+    assert_eq!(damaged[0].1, "the zone example.org. is damaged: its records do not add up to its digest");
     assert_eq!(loaded, [name("example.net.")]);
     assert_eq!(store.zones().unwrap().len(), 1);
     assert!(store.nodes(&apex(), &mut |_| ()).is_err());
     assert!(store.row(made.rows[0].id).is_err());
     assert_eq!(store.rows(0, 100).unwrap().0.len(), 1);
     let refused = store.apply(edit(vec![create("x A 192.0.2.1")])).err().unwrap();
-    assert!(
-        refused.to_string().starts_with("the zone example.org. is damaged"),
-        "{refused}"
-    );
-    store
-        .apply(edit(vec![Op::Create(NewRow {
-            owner: name("b.example.net."),
-            ..other()
-        })]))
-        .unwrap();
+    assert!(refused.to_string().starts_with("the zone example.org. is damaged"), "{refused}");
+    store.apply(edit(vec![Op::Create(NewRow { owner: name("b.example.net."), ..other() })])).unwrap();
 }
 
 #[test]
@@ -816,25 +572,15 @@ fn flipped_bits_in_the_file_are_never_served() {
     let needle = b"\x0bneedle-0042";
     {
         let store = open(folder.path());
-        let other = NewRow {
-            zone: name("example.net."),
-            owner: name("a.example.net."),
-            ..new("a A 192.0.2.2")
-        };
+        let other = NewRow { zone: name("example.net."), owner: name("a.example.net."), ..new("a A 192.0.2.2") };
         store.apply(edit(vec![Op::Create(other), import(BASE)])).unwrap();
-        let rows = (0..400)
-            .map(|at| create(&format!("n{at} TXT needle-{at:04}")))
-            .collect();
+        let rows = (0..400).map(|at| create(&format!("n{at} TXT needle-{at:04}"))).collect();
         store.apply(edit(rows)).unwrap();
     }
     let file = folder.path().join("zonda.redb");
     let sound = std::fs::read(&file).unwrap();
-    let at: Vec<_> = sound
-        .windows(needle.len())
-        .enumerate()
-        .filter(|(_, found)| found == needle)
-        .map(|(at, _)| at)
-        .collect();
+    let at: Vec<_> =
+        sound.windows(needle.len()).enumerate().filter(|(_, found)| found == needle).map(|(at, _)| at).collect();
     assert!(!at.is_empty());
     let whole = {
         let store = open(folder.path());
@@ -850,10 +596,7 @@ fn flipped_bits_in_the_file_are_never_served() {
         };
         let mut good = BTreeMap::new();
         let damaged = opened.store.load(&mut |info, nodes| {
-            good.insert(
-                name::to_text(&info.apex),
-                nodes.iter().flat_map(print).collect::<Vec<_>>(),
-            );
+            good.insert(name::to_text(&info.apex), nodes.iter().flat_map(print).collect::<Vec<_>>());
         });
         let Ok(damaged) = damaged else { continue };
         match good.get("example.org.") {
@@ -861,10 +604,7 @@ fn flipped_bits_in_the_file_are_never_served() {
             None => assert_eq!(damaged[0].0, apex()),
         }
         if opened.damaged.is_some() {
-            assert!(matches!(
-                opened.store.apply(edit(vec![create("x A 192.0.2.1")])),
-                Err(EditError::Store(_))
-            ));
+            assert!(matches!(opened.store.apply(edit(vec![create("x A 192.0.2.1")])), Err(EditError::Store(_))));
         }
     }
     for length in [0, 1, 100, 4096, sound.len() / 2, sound.len() - 1] {
@@ -923,9 +663,7 @@ fn acknowledged_edits_survive_kill_9() {
 fn twenty_thousand_records_are_one_edit() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    let text: String = (0..20_000)
-        .map(|at| format!("h{at} A 192.0.{}.{}\n", at / 250, at % 250))
-        .collect();
+    let text: String = (0..20_000).map(|at| format!("h{at} A 192.0.{}.{}\n", at / 250, at % 250)).collect();
     let made = store.apply(edit(vec![import(&format!("{BASE}{text}"))])).unwrap();
     assert_eq!(made.zones[0].added, 20_003);
     let one = store.apply(edit(vec![create("h7 TXT x")])).unwrap();

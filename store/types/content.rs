@@ -20,24 +20,14 @@ pub fn rdata_from_content(rtype: Rtype, content: &Value, zone: &Name) -> Result<
     }
     let row = Type::of(rtype).filter(|row| row.content);
     let form = || match row {
-        Some(row) => row
-            .fields
-            .iter()
-            .map(|field| format!("\"{}\"", field.name))
-            .collect::<Vec<_>>()
-            .join(", "),
+        Some(row) => row.fields.iter().map(|field| format!("\"{}\"", field.name)).collect::<Vec<_>>().join(", "),
         None => "\"rdata\"".into(),
     };
     let Some(content) = content.as_object() else {
-        return Err(RdataError(format!(
-            "the content of {rtype} must be an object with {}",
-            form()
-        )));
+        return Err(RdataError(format!("the content of {rtype} must be an object with {}", form())));
     };
     if let Some(text) = content.get("rdata") {
-        let text = text
-            .as_str()
-            .ok_or_else(|| RdataError("\"rdata\" must be a string".into()))?;
+        let text = text.as_str().ok_or_else(|| RdataError("\"rdata\" must be a string".into()))?;
         return rdata_from_text(rtype, text, Some(&Name::root_bytes()))
             .map_err(|error| RdataError(format!("\"rdata\": {error}")));
     }
@@ -100,19 +90,11 @@ fn read(field: &Field, given: Option<&Value>, zone: &Name, wire: &mut Vec<u8>) -
         },
         Kind::Ip4 => {
             let address: Option<Ipv4Addr> = given.as_str().and_then(|text| text.trim().parse().ok());
-            wire.extend(
-                address
-                    .ok_or_else(|| format!("must be an IPv4 address, not {given}"))?
-                    .octets(),
-            );
+            wire.extend(address.ok_or_else(|| format!("must be an IPv4 address, not {given}"))?.octets());
         }
         Kind::Ip6 => {
             let address: Option<Ipv6Addr> = given.as_str().and_then(|text| text.trim().parse().ok());
-            wire.extend(
-                address
-                    .ok_or_else(|| format!("must be an IPv6 address, not {given}"))?
-                    .octets(),
-            );
+            wire.extend(address.ok_or_else(|| format!("must be an IPv6 address, not {given}"))?.octets());
         }
         Kind::Name => wire.extend_from_slice(host(given)?.as_slice()),
         Kind::Tag => {
@@ -142,10 +124,9 @@ fn read(field: &Field, given: Option<&Value>, zone: &Name, wire: &mut Vec<u8>) -
 fn write(kind: Kind, octets: &[u8]) -> Option<Value> {
     let utf8 = |octets: &[u8]| Some(Value::String(std::str::from_utf8(octets).ok()?.into()));
     Some(match kind {
-        Kind::U8 | Kind::U16 | Kind::Period => octets
-            .iter()
-            .fold(0_u32, |number, octet| number << 8 | u32::from(*octet))
-            .into(),
+        Kind::U8 | Kind::U16 | Kind::Period => {
+            octets.iter().fold(0_u32, |number, octet| number << 8 | u32::from(*octet)).into()
+        }
         Kind::Ip4 => Ipv4Addr::from(<[u8; 4]>::try_from(octets).ok()?).to_string().into(),
         Kind::Ip6 => Ipv6Addr::from(<[u8; 16]>::try_from(octets).ok()?).to_string().into(),
         Kind::Name => name::to_text(&Name::from_octets(Bytes::copy_from_slice(octets)).ok()?).into(),
@@ -179,9 +160,7 @@ fn number(given: &Value, max: u32) -> Result<u32, String> {
         Value::String(text) => text.trim().parse().ok(),
         _ => None,
     };
-    let number = number
-        .and_then(|number| u32::try_from(number).ok())
-        .filter(|number| *number <= max);
+    let number = number.and_then(|number| u32::try_from(number).ok()).filter(|number| *number <= max);
     number.ok_or_else(|| format!("must be a whole number from 0 to {max}, not {given}"))
 }
 
@@ -196,10 +175,7 @@ fn text(given: &Value) -> Result<String, String> {
 
 /// An absolute name, with or without its final dot.
 fn host(given: &Value) -> Result<Name, String> {
-    let text = given
-        .as_str()
-        .ok_or_else(|| format!("must be a name, not {given}"))?
-        .trim();
+    let text = given.as_str().ok_or_else(|| format!("must be a name, not {given}"))?.trim();
     // Neither the origin of a zone file, nor a mail address that would become one odd label.
     if text.replace("\\@", "").contains('@') {
         return Err("must be a name in full; write the `@` of a mail address as a dot".into());

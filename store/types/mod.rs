@@ -40,18 +40,12 @@ pub struct RdataError(pub String);
 /// Type from its mnemonic or `TYPEnnn` (RFC 3597 §5), any case.
 pub fn rtype_from_text(text: &str) -> Option<Rtype> {
     let text = text.as_bytes();
-    Type::named(text)
-        .map(|row| row.rtype)
-        .or_else(|| Rtype::from_mnemonic(text))
-        .or_else(|| {
-            let (prefix, number) = text.split_at_checked(4)?;
-            let number = std::str::from_utf8(number)
-                .ok()
-                .filter(|number| number.starts_with(|c: char| c.is_ascii_digit()))?;
-            prefix
-                .eq_ignore_ascii_case(b"TYPE")
-                .then(|| number.parse().ok().map(Rtype::from_int))?
-        })
+    Type::named(text).map(|row| row.rtype).or_else(|| Rtype::from_mnemonic(text)).or_else(|| {
+        let (prefix, number) = text.split_at_checked(4)?;
+        let number =
+            std::str::from_utf8(number).ok().filter(|number| number.starts_with(|c: char| c.is_ascii_digit()))?;
+        prefix.eq_ignore_ascii_case(b"TYPE").then(|| number.parse().ok().map(Rtype::from_int))?
+    })
 }
 
 /// Mnemonic, or `TYPEnnn`.
@@ -81,13 +75,9 @@ pub fn rdata_from_text(rtype: Rtype, text: &str, origin: Option<&Name>) -> Resul
     }
     let mut tokens = Vec::new();
     let mut cursor = Cursor::default();
-    cursor
-        .next_entry(text.as_bytes(), &mut tokens)
-        .map_err(|error| RdataError(error.message.into()))?;
+    cursor.next_entry(text.as_bytes(), &mut tokens).map_err(|error| RdataError(error.message.into()))?;
     if cursor.comment {
-        return Err(RdataError(
-            "`;` begins a comment here; put the text in quotes or write \\;".into(),
-        ));
+        return Err(RdataError("`;` begins a comment here; put the text in quotes or write \\;".into()));
     }
     let mut wire = Vec::new();
     let mut scanner = EntryScanner::new(text.as_bytes(), &tokens, origin);

@@ -8,12 +8,7 @@ pub(crate) fn parse(text: &[u8]) -> Option<u32> {
     for octet in text {
         let unit = match octet.to_ascii_lowercase() {
             digit @ b'0'..=b'9' => {
-                number = Some(
-                    number
-                        .unwrap_or(0)
-                        .checked_mul(10)?
-                        .checked_add(u32::from(digit - b'0'))?,
-                );
+                number = Some(number.unwrap_or(0).checked_mul(10)?.checked_add(u32::from(digit - b'0'))?);
                 continue;
             }
             b's' => 1,

@@ -56,12 +56,7 @@ pub(crate) struct EntryScanner<'a> {
 impl<'a> EntryScanner<'a> {
     /// Stands before the first of `tokens`.
     pub(crate) fn new(text: &'a [u8], tokens: &'a [Token], origin: Option<&'a Name>) -> Self {
-        Self {
-            text,
-            tokens,
-            at: 0,
-            origin,
-        }
+        Self { text, tokens, at: 0, origin }
     }
 
     /// Takes the next token.
@@ -260,9 +255,7 @@ impl Scanner for EntryScanner<'_> {
     }
 
     fn scan_opt_unknown_marker(&mut self) -> Result<bool, ScanError> {
-        let found = self
-            .peek()
-            .is_some_and(|token| !token.quoted && token.of(self.text) == b"\\#");
+        let found = self.peek().is_some_and(|token| !token.quoted && token.of(self.text) == b"\\#");
         self.at += usize::from(found);
         Ok(found)
     }

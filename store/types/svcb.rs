@@ -65,10 +65,7 @@ pub(super) fn check(params: &[u8]) -> Result<(), Reason> {
             mandatory = value;
         }
     }
-    for wanted in mandatory
-        .chunks_exact(2)
-        .map(|pair| u16::from_be_bytes([pair[0], pair[1]]))
-    {
+    for wanted in mandatory.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])) {
         if keys.binary_search(&wanted).is_err() {
             return Err(format!("{} is mandatory but not there", key_name(wanted)).into());
         }
@@ -87,31 +84,18 @@ pub(super) fn write(params: &[u8], text: &mut String) {
         text.push('=');
         match form(key) {
             Form::Keys => {
-                let keys = value
-                    .chunks_exact(2)
-                    .map(|pair| key_name(u16::from_be_bytes([pair[0], pair[1]])));
+                let keys = value.chunks_exact(2).map(|pair| key_name(u16::from_be_bytes([pair[0], pair[1]])));
                 text.push_str(&keys.collect::<Vec<_>>().join(","));
             }
-            Form::Port => text.push_str(
-                &value
-                    .iter()
-                    .fold(0_u16, |port, octet| port << 8 | u16::from(*octet))
-                    .to_string(),
-            ),
+            Form::Port => {
+                text.push_str(&value.iter().fold(0_u16, |port, octet| port << 8 | u16::from(*octet)).to_string())
+            }
             Form::Ip4 => {
-                let addresses = value
-                    .as_chunks::<4>()
-                    .0
-                    .iter()
-                    .map(|octets| Ipv4Addr::from(*octets).to_string());
+                let addresses = value.as_chunks::<4>().0.iter().map(|octets| Ipv4Addr::from(*octets).to_string());
                 text.push_str(&addresses.collect::<Vec<_>>().join(","));
             }
             Form::Ip6 => {
-                let addresses = value
-                    .as_chunks::<16>()
-                    .0
-                    .iter()
-                    .map(|octets| Ipv6Addr::from(*octets).to_string());
+                let addresses = value.as_chunks::<16>().0.iter().map(|octets| Ipv6Addr::from(*octets).to_string());
                 text.push_str(&addresses.collect::<Vec<_>>().join(","));
             }
             Form::Base64 => text.push_str(&base64::encode_string(value)),
@@ -133,11 +117,7 @@ pub(super) fn read(scanner: &mut EntryScanner<'_>, wire: &mut Vec<u8>) -> Result
         let key =
             key_from_name(name).ok_or_else(|| ScanError("the parameter is unknown; keyNNNNN names any".into()))?;
         // `keyNNNNN` takes the value as octets, also for keys that have a name (RFC 9460 §2.1).
-        let form = if name.starts_with(b"key") {
-            Form::Opaque
-        } else {
-            form(key)
-        };
+        let form = if name.starts_with(b"key") { Form::Opaque } else { form(key) };
         let value = value_from_text(form, value.unwrap_or_default())
             .map_err(|why| ScanError(format!("{}: {why}", key_name(key)).into()))?;
         params.push((key, value));
@@ -201,11 +181,7 @@ fn check_value(form: Form, value: &[u8]) -> Result<(), Reason> {
         Form::Base64 => !value.is_empty(),
         Form::Opaque => true,
     };
-    if fits {
-        Ok(())
-    } else {
-        Err("the value has the wrong form".into())
-    }
+    if fits { Ok(()) } else { Err("the value has the wrong form".into()) }
 }
 
 /// Wire form of a value whose character-string escapes are resolved.
@@ -227,30 +203,15 @@ fn value_from_text(form: Form, value: &[u8]) -> Result<Vec<u8>, Reason> {
                 wire.extend_from_slice(&name);
             }
         }
-        Form::Port => wire.extend(
-            text()?
-                .parse::<u16>()
-                .map_err(|_| "a port up to 65535 is expected")?
-                .to_be_bytes(),
-        ),
+        Form::Port => wire.extend(text()?.parse::<u16>().map_err(|_| "a port up to 65535 is expected")?.to_be_bytes()),
         Form::Ip4 => {
             for address in text()?.split(',') {
-                wire.extend(
-                    address
-                        .parse::<Ipv4Addr>()
-                        .map_err(|_| "IPv4 addresses are expected")?
-                        .octets(),
-                );
+                wire.extend(address.parse::<Ipv4Addr>().map_err(|_| "IPv4 addresses are expected")?.octets());
             }
         }
         Form::Ip6 => {
             for address in text()?.split(',') {
-                wire.extend(
-                    address
-                        .parse::<Ipv6Addr>()
-                        .map_err(|_| "IPv6 addresses are expected")?
-                        .octets(),
-                );
+                wire.extend(address.parse::<Ipv6Addr>().map_err(|_| "IPv6 addresses are expected")?.octets());
             }
         }
         Form::Base64 => wire = base64::decode(text()?).map_err(|_| "base64 is expected")?,
@@ -295,9 +256,7 @@ fn list_to_protocols(list: &[u8]) -> Vec<Vec<u8>> {
 
 /// Appends a value, in quotes if it needs them.
 fn push_quoted(value: &[u8], text: &mut String) {
-    let plain = value
-        .iter()
-        .all(|octet| octet.is_ascii_graphic() && !b"\"();\\".contains(octet));
+    let plain = value.iter().all(|octet| octet.is_ascii_graphic() && !b"\"();\\".contains(octet));
     if plain {
         text.extend(value.iter().map(|octet| char::from(*octet)));
     } else {
@@ -309,9 +268,7 @@ fn push_quoted(value: &[u8], text: &mut String) {
 
 /// The form of a key's value.
 fn form(key: u16) -> Form {
-    KEYS.iter()
-        .find(|(number, ..)| *number == key)
-        .map_or(Form::Opaque, |(_, _, form)| *form)
+    KEYS.iter().find(|(number, ..)| *number == key).map_or(Form::Opaque, |(_, _, form)| *form)
 }
 
 /// The name of a key, or `keyNNNNN`.

@@ -27,11 +27,7 @@ impl Type {
 
     /// The row of a mnemonic.
     pub(super) fn named(mnemonic: &[u8]) -> Option<&'static Self> {
-        TYPES.iter().find(|row| {
-            row.rtype
-                .to_mnemonic()
-                .is_some_and(|name| name.eq_ignore_ascii_case(mnemonic))
-        })
+        TYPES.iter().find(|row| row.rtype.to_mnemonic().is_some_and(|name| name.eq_ignore_ascii_case(mnemonic)))
     }
 }
 
@@ -120,11 +116,7 @@ pub(super) enum Missing {
 
 /// A field that content must have.
 const fn field(name: &'static str, kind: Kind) -> Field {
-    Field {
-        name,
-        kind,
-        missing: Missing::Refused,
-    }
+    Field { name, kind, missing: Missing::Refused }
 }
 
 /// A field that content may leave out.
@@ -134,21 +126,12 @@ const fn default(name: &'static str, kind: Kind, missing: Missing) -> Field {
 
 /// A row without JSON keys and additional data.
 const fn row(rtype: Rtype, names: Names, fields: &'static [Field]) -> Type {
-    Type {
-        rtype,
-        names,
-        additional: false,
-        content: false,
-        fields,
-    }
+    Type { rtype, names, additional: false, content: false, fields }
 }
 
 /// A row whose answers carry addresses.
 const fn with_additional(row: Type) -> Type {
-    Type {
-        additional: true,
-        ..row
-    }
+    Type { additional: true, ..row }
 }
 
 /// A row whose fields are keys of JSON content.
@@ -199,11 +182,7 @@ static TYPES: [Type; 35] = [
     with_content(row(
         Rtype::CAA,
         Verbatim,
-        &[
-            default("flag", U8, Missing::Number(0)),
-            field("tag", Tag),
-            field("value", Quoted),
-        ],
+        &[default("flag", U8, Missing::Number(0)), field("tag", Tag), field("value", Quoted)],
     )),
     row(Rtype::DNAME, Lowered, &[field("target", Name)]),
     with_additional(row(Rtype::HTTPS, Verbatim, SVCB)),
@@ -228,11 +207,7 @@ static TYPES: [Type; 35] = [
         ],
     ),
     // The next name keeps its case when compared (RFC 6840 §5.1).
-    row(
-        Rtype::NSEC,
-        Verbatim,
-        &[field("next name", Name), field("types", Bitmap)],
-    ),
+    row(Rtype::NSEC, Verbatim, &[field("next name", Name), field("types", Bitmap)]),
     row(
         Rtype::NSEC3,
         Verbatim,
@@ -248,28 +223,14 @@ static TYPES: [Type; 35] = [
     row(
         Rtype::NSEC3PARAM,
         Verbatim,
-        &[
-            field("hash algorithm", U8),
-            field("flags", U8),
-            field("iterations", U16),
-            field("salt", Salt),
-        ],
+        &[field("hash algorithm", U8), field("flags", U8), field("iterations", U16), field("salt", Salt)],
     ),
     row(
         Rtype::TLSA,
         Verbatim,
-        &[
-            field("usage", U8),
-            field("selector", U8),
-            field("matching type", U8),
-            field("data", Hex),
-        ],
+        &[field("usage", U8), field("selector", U8), field("matching type", U8), field("data", Hex)],
     ),
-    row(
-        Rtype::SSHFP,
-        Verbatim,
-        &[field("algorithm", U8), field("type", U8), field("fingerprint", Hex)],
-    ),
+    row(Rtype::SSHFP, Verbatim, &[field("algorithm", U8), field("type", U8), field("fingerprint", Hex)]),
     with_additional(row(
         Rtype::NAPTR,
         Lowered,
@@ -299,44 +260,23 @@ static TYPES: [Type; 35] = [
     row(
         Rtype::ZONEMD,
         Verbatim,
-        &[
-            field("serial", U32),
-            field("scheme", U8),
-            field("algorithm", U8),
-            field("digest", Hex),
-        ],
+        &[field("serial", U32), field("scheme", U8), field("algorithm", U8), field("digest", Hex)],
     ),
     with_additional(row(Rtype::MB, Compressed, &[field("host", Name)])),
     row(Rtype::MD, Compressed, &[field("host", Name)]),
     row(Rtype::MF, Compressed, &[field("host", Name)]),
     row(Rtype::MG, Compressed, &[field("mailbox", Name)]),
     row(Rtype::MR, Compressed, &[field("mailbox", Name)]),
-    row(
-        Rtype::MINFO,
-        Compressed,
-        &[field("mailbox", Name), field("error mailbox", Name)],
-    ),
+    row(Rtype::MINFO, Compressed, &[field("mailbox", Name), field("error mailbox", Name)]),
 ];
 
 /// The fields of SVCB and HTTPS (RFC 9460 §2.2).
-const SVCB: &[Field] = &[
-    field("priority", U16),
-    field("target", Name),
-    field("parameters", SvcParams),
-];
+const SVCB: &[Field] = &[field("priority", U16), field("target", Name), field("parameters", SvcParams)];
 
 /// The fields of DS and CDS (RFC 4034 §5.1, RFC 7344 §3.1).
-const DS: &[Field] = &[
-    field("key tag", U16),
-    field("algorithm", Algorithm),
-    field("digest type", U8),
-    field("digest", Hex),
-];
+const DS: &[Field] =
+    &[field("key tag", U16), field("algorithm", Algorithm), field("digest type", U8), field("digest", Hex)];
 
 /// The fields of DNSKEY and CDNSKEY (RFC 4034 §2.1, RFC 7344 §3.2).
-const DNSKEY: &[Field] = &[
-    field("flags", U16),
-    field("protocol", U8),
-    field("algorithm", Algorithm),
-    field("key", Base64),
-];
+const DNSKEY: &[Field] =
+    &[field("flags", U16), field("protocol", U8), field("algorithm", Algorithm), field("key", Base64)];

@@ -41,11 +41,7 @@ const TEXTS: [(&str, &str, &str); 47] = [
     ("NS", "ns1", "ns1.example.org."),
     ("CNAME", "@", "example.org."),
     ("MX", "10 Mail.example.net.", ""),
-    (
-        "TXT",
-        "a \"b c\" \"\" \\\"\\;\\065\\255",
-        "\"a\" \"b c\" \"\" \"\\\";A\\255\"",
-    ),
+    ("TXT", "a \"b c\" \"\" \\\"\\;\\065\\255", "\"a\" \"b c\" \"\" \"\\\";A\\255\""),
     ("TXT", "ü", "\"\\195\\188\""),
     ("PTR", "a\\.b\\032c\\000.example.net.", "a\\.b\\032c\\000.example.net."),
     (
@@ -74,11 +70,7 @@ const TEXTS: [(&str, &str, &str); 47] = [
         "1 . dohpath=/dns-query{?dns} ohttp ech=AAEC no-default-alpn key1=\\002h2",
         "1 . alpn=h2 no-default-alpn ech=AAEC dohpath=/dns-query{?dns} ohttp",
     ),
-    (
-        "DS",
-        "60485 5 1 2BB183AF5F22588179A53B0A 98631FAD1A292118",
-        "60485 5 1 2BB183AF5F22588179A53B0A98631FAD1A292118",
-    ),
+    ("DS", "60485 5 1 2BB183AF5F22588179A53B0A 98631FAD1A292118", "60485 5 1 2BB183AF5F22588179A53B0A98631FAD1A292118"),
     ("CDS", "0 0 0 00", ""),
     ("DNSKEY", "257 3 ECDSAP256SHA256 AAEC AwQ=", "257 3 13 AAECAwQ="),
     ("CDNSKEY", "0 3 0 AA==", ""),
@@ -87,11 +79,7 @@ const TEXTS: [(&str, &str, &str); 47] = [
         "TYPE65280 13 2 3600 20380119031408 0 60485 example.org. AAEC",
         "TYPE65280 13 2 3600 20380119031408 19700101000000 60485 example.org. AAEC",
     ),
-    (
-        "RRSIG",
-        "A 13 2 3600 20240229235959 20240301000000 1 example.org. AAEC",
-        "",
-    ),
+    ("RRSIG", "A 13 2 3600 20240229235959 20240301000000 1 example.org. AAEC", ""),
     ("NSEC", "b.example.org. A MX RRSIG NSEC TYPE1234", ""),
     ("NSEC", "b.example.org. MX A A", "b.example.org. A MX"),
     (
@@ -103,11 +91,7 @@ const TEXTS: [(&str, &str, &str); 47] = [
     ("NSEC3PARAM", "1 0 0 -", ""),
     ("TLSA", "3 1 1 AABB", ""),
     ("SSHFP", "4 2 AABB", ""),
-    (
-        "NAPTR",
-        "100 50 \"s\" \"z3950+I2L+I2C\" \"\" _z3950._tcp.example.net.",
-        "",
-    ),
+    ("NAPTR", "100 50 \"s\" \"z3950+I2L+I2C\" \"\" _z3950._tcp.example.net.", ""),
     ("HINFO", "\"PC\" \"a b\"", ""),
     ("RP", "admin.example.org. .", ""),
     ("IPSECKEY", "10 0 2 . AAEC", ""),
@@ -131,11 +115,7 @@ fn text_and_back_is_stable() {
             rdata_from_text(rtype, text, Some(&zone())).unwrap_or_else(|error| panic!("{mnemonic} {text}: {error}"));
         assert_eq!(check_rdata(rtype, &rdata), Ok(()), "{mnemonic} {text}");
         let out = rdata_to_text(rtype, &rdata);
-        assert_eq!(
-            out,
-            if printed.is_empty() { text } else { printed },
-            "{mnemonic} {text}"
-        );
+        assert_eq!(out, if printed.is_empty() { text } else { printed }, "{mnemonic} {text}");
         assert_eq!(rdata_from_text(rtype, &out, None).unwrap(), rdata, "{mnemonic} {text}");
     }
 }
@@ -144,9 +124,7 @@ fn text_and_back_is_stable() {
 fn every_row_has_a_text() {
     for number in 0..=u16::MAX {
         let rtype = Rtype::from_int(number);
-        let in_texts = TEXTS
-            .iter()
-            .any(|(mnemonic, ..)| rtype_from_text(mnemonic) == Some(rtype));
+        let in_texts = TEXTS.iter().any(|(mnemonic, ..)| rtype_from_text(mnemonic) == Some(rtype));
         // The other types of RFC 1035 that hold one name look like PTR.
         let alike = [Rtype::MB, Rtype::MD, Rtype::MF, Rtype::MG, Rtype::MR].contains(&rtype);
         assert!(Type::of(rtype).is_none() || in_texts || alike, "{rtype}");
@@ -157,76 +135,28 @@ fn every_row_has_a_text() {
 #[test]
 fn bad_text_says_what_is_wrong() {
     for (mnemonic, text, why) in [
-        (
-            "A",
-            "192.0.2.256",
-            "A ip: an IPv4 address is expected (found `192.0.2.256`)",
-        ),
+        ("A", "192.0.2.256", "A ip: an IPv4 address is expected (found `192.0.2.256`)"),
         ("A", "", "A ip: it is missing"),
-        (
-            "A",
-            "192.0.2.1 x",
-            "A: nothing is expected after its last field (found `x`)",
-        ),
+        ("A", "192.0.2.1 x", "A: nothing is expected after its last field (found `x`)"),
         ("A", "\\# 3 000000", "A ip: the rdata ends early"),
         ("A", "\\# 4 0000", "\\# says 4 octets, but 2 are there"),
-        (
-            "MX",
-            "65536 a.",
-            "MX preference: a number up to 65535 is expected (found `65536`)",
-        ),
-        (
-            "MX",
-            "\"\" a.",
-            "MX preference: a number up to 65535 is expected (found ``)",
-        ),
+        ("MX", "65536 a.", "MX preference: a number up to 65535 is expected (found `65536`)"),
+        ("MX", "\"\" a.", "MX preference: a number up to 65535 is expected (found ``)"),
         ("MX", "10", "MX host: it is missing"),
         ("NS", "\\# 2 C00C", "NS host: the name is compressed"),
         ("NS", "a..b.", "NS host: the name has an empty label (found `a..b.`)"),
-        (
-            "SOA",
-            ". . 1h 1 1 1 1",
-            "SOA serial: a number up to 4294967295 is expected (found `1h`)",
-        ),
+        ("SOA", ". . 1h 1 1 1 1", "SOA serial: a number up to 4294967295 is expected (found `1h`)"),
         ("TXT", "a\nb", "the text goes over more than one line"),
-        (
-            "TXT",
-            "v=DKIM1; k=rsa",
-            "`;` begins a comment here; put the text in quotes or write \\;",
-        ),
+        ("TXT", "v=DKIM1; k=rsa", "`;` begins a comment here; put the text in quotes or write \\;"),
         ("TXT", "\"a", "`\"` is not closed on its line"),
-        (
-            "CAA",
-            "0 is-sue x",
-            "CAA tag: only ASCII letters and digits are allowed (found `is-sue`)",
-        ),
-        (
-            "SVCB",
-            "1 . alpn=",
-            "SVCB parameters: alpn: a protocol has no name (found `alpn=`)",
-        ),
-        (
-            "SVCB",
-            "1 . mandatory=port",
-            "SVCB parameters: port is mandatory but not there (found `mandatory=port`)",
-        ),
-        (
-            "SVCB",
-            "1 . port=1 port=2",
-            "SVCB parameters: the parameters are out of order or double (found `port=2`)",
-        ),
-        (
-            "SVCB",
-            "1 . foo=1",
-            "SVCB parameters: the parameter is unknown; keyNNNNN names any (found `foo=1`)",
-        ),
+        ("CAA", "0 is-sue x", "CAA tag: only ASCII letters and digits are allowed (found `is-sue`)"),
+        ("SVCB", "1 . alpn=", "SVCB parameters: alpn: a protocol has no name (found `alpn=`)"),
+        ("SVCB", "1 . mandatory=port", "SVCB parameters: port is mandatory but not there (found `mandatory=port`)"),
+        ("SVCB", "1 . port=1 port=2", "SVCB parameters: the parameters are out of order or double (found `port=2`)"),
+        ("SVCB", "1 . foo=1", "SVCB parameters: the parameter is unknown; keyNNNNN names any (found `foo=1`)"),
         ("NSEC", "a. FOO", "NSEC types: expected Rtype (found `FOO`)"),
         ("DS", "1 8 2", "DS digest: it is missing"),
-        (
-            "LOC",
-            "0 N 0 E 0",
-            "LOC has no presentation form here; write \\# LENGTH HEX (RFC 3597)",
-        ),
+        ("LOC", "0 N 0 E 0", "LOC has no presentation form here; write \\# LENGTH HEX (RFC 3597)"),
         ("ANY", "\\# 0", "ANY is not a type of data that a zone can hold"),
         ("OPT", "\\# 0", "OPT is not a type of data that a zone can hold"),
         ("TYPE0", "\\# 0", "TYPE0 is not a type of data that a zone can hold"),
@@ -252,17 +182,9 @@ fn random_octets_never_panic_and_what_fits_prints_and_reads_as_itself() {
             return;
         }
         fitting += 1;
-        assert_eq!(
-            rdata_from_text(rtype, &text, None).as_deref(),
-            Ok(rdata),
-            "{rtype} {text}"
-        );
+        assert_eq!(rdata_from_text(rtype, &text, None).as_deref(), Ok(rdata), "{rtype} {text}");
         if rtype != Rtype::SOA {
-            assert_eq!(
-                rdata_from_content(rtype, &content, &zone()).as_deref(),
-                Ok(rdata),
-                "{rtype} {content}"
-            );
+            assert_eq!(rdata_from_content(rtype, &content, &zone()).as_deref(), Ok(rdata), "{rtype} {content}");
         }
     };
     for number in 0..=u16::MAX {
@@ -291,12 +213,7 @@ fn random_octets_never_panic_and_what_fits_prints_and_reads_as_itself() {
 fn names_are_found_with_how_they_may_be_treated() {
     for (mnemonic, text, names, canonical) in [
         ("MX", "1 A.", vec![(2, 3, true)], "1 a."),
-        (
-            "SOA",
-            "A. B. 1 1 1 1 1",
-            vec![(0, 3, true), (3, 3, true)],
-            "a. b. 1 1 1 1 1",
-        ),
+        ("SOA", "A. B. 1 1 1 1 1", vec![(0, 3, true), (3, 3, true)], "a. b. 1 1 1 1 1"),
         ("SRV", "1 1 1 A.", vec![(6, 3, false)], "1 1 1 a."),
         ("NSEC", "A. A", vec![(0, 3, false)], "A. A"),
         ("HTTPS", "1 A.", vec![(2, 3, false)], "1 A."),
@@ -306,22 +223,15 @@ fn names_are_found_with_how_they_may_be_treated() {
     ] {
         let rtype = rtype(mnemonic);
         let rdata = rdata_from_text(rtype, text, None).unwrap();
-        let found: Vec<_> = names_in_rdata(rtype, &rdata)
-            .iter()
-            .map(|at| (at.start, at.octets, at.compressible))
-            .collect();
+        let found: Vec<_> =
+            names_in_rdata(rtype, &rdata).iter().map(|at| (at.start, at.octets, at.compressible)).collect();
         assert_eq!(found, names, "{mnemonic} {text}");
         let canonical = rdata_from_text(rtype, canonical, None).unwrap();
         assert_eq!(canonical_rdata(rtype, &rdata), &canonical[..], "{mnemonic} {text}");
     }
     let additional = ["NS", "MX", "SRV", "SVCB", "HTTPS", "NAPTR", "MB"];
-    let wanting = (0..=u16::MAX)
-        .map(Rtype::from_int)
-        .filter(|rtype| wants_additional(*rtype));
-    assert_eq!(
-        wanting.count(),
-        additional.iter().filter(|text| wants_additional(rtype(text))).count()
-    );
+    let wanting = (0..=u16::MAX).map(Rtype::from_int).filter(|rtype| wants_additional(*rtype));
+    assert_eq!(wanting.count(), additional.iter().filter(|text| wants_additional(rtype(text))).count());
 }
 
 #[test]
@@ -329,53 +239,18 @@ fn content_goes_in_and_comes_out() {
     let long = "x".repeat(300);
     for (mnemonic, content, text, out) in [
         ("A", json!({"ip": "192.0.2.1"}), "192.0.2.1", Value::Null),
-        (
-            "AAAA",
-            json!({"ip": "2001:DB8::1"}),
-            "2001:db8::1",
-            json!({"ip": "2001:db8::1"}),
-        ),
-        (
-            "NS",
-            json!({"host": "ns1.example.net"}),
-            "ns1.example.net.",
-            json!({"host": "ns1.example.net."}),
-        ),
-        (
-            "CNAME",
-            json!({"host": "a.", "zone": "example.org."}),
-            "a.",
-            json!({"host": "a."}),
-        ),
-        (
-            "MX",
-            json!({"host": "a.", "preference": "10"}),
-            "10 a.",
-            json!({"host": "a.", "preference": 10}),
-        ),
-        (
-            "MX",
-            json!({"host": "a."}),
-            "0 a.",
-            json!({"host": "a.", "preference": 0}),
-        ),
+        ("AAAA", json!({"ip": "2001:DB8::1"}), "2001:db8::1", json!({"ip": "2001:db8::1"})),
+        ("NS", json!({"host": "ns1.example.net"}), "ns1.example.net.", json!({"host": "ns1.example.net."})),
+        ("CNAME", json!({"host": "a.", "zone": "example.org."}), "a.", json!({"host": "a."})),
+        ("MX", json!({"host": "a.", "preference": "10"}), "10 a.", json!({"host": "a.", "preference": 10})),
+        ("MX", json!({"host": "a."}), "0 a.", json!({"host": "a.", "preference": 0})),
         ("TXT", json!({"text": "a b"}), "\"a b\"", Value::Null),
         ("TXT", json!({"text": ""}), "\"\"", Value::Null),
         ("TXT", json!({"text": 12}), "\"12\"", json!({"text": "12"})),
         ("TXT", json!({"text": ["a", "b"]}), "\"a\" \"b\"", Value::Null),
-        (
-            "TXT",
-            json!({"text": long}),
-            &format!("\"{}\" \"{}\"", "x".repeat(255), "x".repeat(45)),
-            Value::Null,
-        ),
+        ("TXT", json!({"text": long}), &format!("\"{}\" \"{}\"", "x".repeat(255), "x".repeat(45)), Value::Null),
         ("TXT", json!({"rdata": "\"\\255\""}), "\"\\255\"", Value::Null),
-        (
-            "SRV",
-            json!({"priority": 1, "weight": 2, "port": 3, "target": "."}),
-            "1 2 3 .",
-            Value::Null,
-        ),
+        ("SRV", json!({"priority": 1, "weight": 2, "port": 3, "target": "."}), "1 2 3 .", Value::Null),
         (
             "SOA",
             json!({"ns": null, "refresh": "1h", "retry": "60", "serial": 7}),
@@ -405,27 +280,11 @@ fn bad_content_names_the_key() {
     for (mnemonic, content, why) in [
         ("A", json!({"ip": "x"}), "\"ip\" must be an IPv4 address, not \"x\""),
         ("A", json!({}), "\"ip\" is missing"),
-        (
-            "A",
-            json!("192.0.2.1"),
-            "the content of A must be an object with \"ip\"",
-        ),
+        ("A", json!("192.0.2.1"), "the content of A must be an object with \"ip\""),
         ("A", Value::Null, "the content of A must be an object with \"ip\""),
-        (
-            "MX",
-            json!({"host": "a..b"}),
-            "\"host\" is not a domain name: the name has an empty label",
-        ),
-        (
-            "MX",
-            json!({"host": "@"}),
-            "\"host\" must be a name in full; write the `@` of a mail address as a dot",
-        ),
-        (
-            "MX",
-            json!({"host": ""}),
-            "\"host\" is not a domain name: the name is empty",
-        ),
+        ("MX", json!({"host": "a..b"}), "\"host\" is not a domain name: the name has an empty label"),
+        ("MX", json!({"host": "@"}), "\"host\" must be a name in full; write the `@` of a mail address as a dot"),
+        ("MX", json!({"host": ""}), "\"host\" is not a domain name: the name is empty"),
         (
             "MX",
             json!({"host": "a.", "preference": 65536}),
@@ -437,25 +296,13 @@ fn bad_content_names_the_key() {
             "\"preference\" must be a whole number from 0 to 65535, not 1.5",
         ),
         ("SRV", json!({"target": "a."}), "\"port\" is missing"),
-        (
-            "CAA",
-            json!({"tag": "is-sue", "value": ""}),
-            "\"tag\" must be 1 to 255 ASCII letters and digits",
-        ),
+        ("CAA", json!({"tag": "is-sue", "value": ""}), "\"tag\" must be 1 to 255 ASCII letters and digits"),
         ("TXT", json!({"text": []}), "\"text\" must hold at least one string"),
         ("TXT", json!({"text": {}}), "\"text\" must be a string, not {}"),
         ("DS", json!({"key": 1}), "the content of DS must have \"rdata\""),
         ("DS", json!({"rdata": "1"}), "\"rdata\": DS algorithm: it is missing"),
-        (
-            "ANY",
-            json!({"rdata": "\\# 0"}),
-            "ANY is not a type of data that a zone can hold",
-        ),
+        ("ANY", json!({"rdata": "\\# 0"}), "ANY is not a type of data that a zone can hold"),
     ] {
-        assert_eq!(
-            rdata_from_content(rtype(mnemonic), &content, &zone()).unwrap_err().0,
-            why,
-            "{mnemonic} {content}"
-        );
+        assert_eq!(rdata_from_content(rtype(mnemonic), &content, &zone()).unwrap_err().0, why, "{mnemonic} {content}");
     }
 }

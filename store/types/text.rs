@@ -31,18 +31,14 @@ pub(crate) fn read(rtype: Rtype, scanner: &mut EntryScanner<'_>, wire: &mut Vec<
         let before = scanner.count();
         field.kind.read(scanner, wire).map_err(|error| {
             let found = scanner.last().filter(|_| scanner.count() > before);
-            let found = found
-                .map(|found| format!(" (found `{}`)", found.escape_ascii()))
-                .unwrap_or_default();
+            let found = found.map(|found| format!(" (found `{}`)", found.escape_ascii())).unwrap_or_default();
             ScanError(format!("{rtype} {}: {error}{found}", field.name).into())
         })?;
     }
     if scanner.continues() {
         scanner.take()?;
         let surplus = scanner.last().unwrap_or_default().escape_ascii();
-        return Err(ScanError(
-            format!("{rtype}: nothing is expected after its last field (found `{surplus}`)").into(),
-        ));
+        return Err(ScanError(format!("{rtype}: nothing is expected after its last field (found `{surplus}`)").into()));
     }
     if wire.len() > usize::from(u16::MAX) {
         return Err(ScanError(format!("{rtype} rdata is longer than 65,535 octets").into()));
@@ -53,16 +49,13 @@ pub(crate) fn read(rtype: Rtype, scanner: &mut EntryScanner<'_>, wire: &mut Vec<
 
 /// Reads length and hex of the form for unknown types (RFC 3597 §5).
 fn read_unknown(rtype: Rtype, scanner: &mut EntryScanner<'_>, wire: &mut Vec<u8>) -> Result<(), ScanError> {
-    let length = scanner
-        .number(u16::MAX.into())
-        .map_err(|error| ScanError(format!("length after \\#: {error}").into()))?;
+    let length =
+        scanner.number(u16::MAX.into()).map_err(|error| ScanError(format!("length after \\#: {error}").into()))?;
     if scanner.continues() {
         *wire = scanner.convert_entry(base16::SymbolConverter::new())?;
     }
     if wire.len() != length as usize {
-        return Err(ScanError(
-            format!("\\# says {length} octets, but {} are there", wire.len()).into(),
-        ));
+        return Err(ScanError(format!("\\# says {length} octets, but {} are there", wire.len()).into()));
     }
     check_rdata(rtype, wire).map_err(|error| ScanError(error.0.into()))
 }
@@ -120,12 +113,7 @@ impl Kind {
             Self::Time => wire.extend(Timestamp::scan(scanner)?.into_int().to_be_bytes()),
             Self::Rtype => {
                 let rtype = std::str::from_utf8(scanner.raw()?).ok().and_then(rtype_from_text);
-                wire.extend(
-                    rtype
-                        .ok_or_else(|| ScanError("a record type is expected".into()))?
-                        .to_int()
-                        .to_be_bytes(),
-                );
+                wire.extend(rtype.ok_or_else(|| ScanError("a record type is expected".into()))?.to_int().to_be_bytes());
             }
             Self::Algorithm => match SecurityAlgorithm::from_mnemonic(scanner.raw()?) {
                 Some(algorithm) => wire.push(algorithm.to_int()),
@@ -209,18 +197,9 @@ impl Kind {
             Self::U16 => push(text, format_args!("{}", u16::from_be_bytes(octets.try_into().ok()?))),
             Self::U32 | Self::Period => push(text, format_args!("{}", u32::from_be_bytes(octets.try_into().ok()?))),
             Self::Time => push_time(u32::from_be_bytes(octets.try_into().ok()?), text),
-            Self::Rtype => push(
-                text,
-                format_args!("{}", Rtype::from_int(u16::from_be_bytes(octets.try_into().ok()?))),
-            ),
-            Self::Ip4 => push(
-                text,
-                format_args!("{}", Ipv4Addr::from(<[u8; 4]>::try_from(octets).ok()?)),
-            ),
-            Self::Ip6 => push(
-                text,
-                format_args!("{}", Ipv6Addr::from(<[u8; 16]>::try_from(octets).ok()?)),
-            ),
+            Self::Rtype => push(text, format_args!("{}", Rtype::from_int(u16::from_be_bytes(octets.try_into().ok()?)))),
+            Self::Ip4 => push(text, format_args!("{}", Ipv4Addr::from(<[u8; 4]>::try_from(octets).ok()?))),
+            Self::Ip6 => push(text, format_args!("{}", Ipv6Addr::from(<[u8; 16]>::try_from(octets).ok()?))),
             Self::Name => text.push_str(&name::to_text(&Name::from_octets(Bytes::copy_from_slice(octets)).ok()?)),
             Self::Tag => text.push_str(std::str::from_utf8(octets.get(1..)?).ok()?),
             Self::Hex => push(text, format_args!("{}", base16::encode_display(octets))),
@@ -237,11 +216,7 @@ impl Kind {
 
 /// Octets that must be there.
 fn some(octets: Vec<u8>) -> Result<Vec<u8>, ScanError> {
-    if octets.is_empty() {
-        Err(ScanError::end_of_entry())
-    } else {
-        Ok(octets)
-    }
+    if octets.is_empty() { Err(ScanError::end_of_entry()) } else { Ok(octets) }
 }
 
 /// Appends an octet count and the octets.
@@ -284,10 +259,7 @@ fn push_time(seconds: u32, text: &mut String) {
     let (month, carry) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
     let year = year_of_era + days / 146_097 * 400 + carry;
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-    push(
-        text,
-        format_args!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}"),
-    );
+    push(text, format_args!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}"));
 }
 
 /// Appends formatted text.

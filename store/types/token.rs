@@ -44,11 +44,7 @@ pub(crate) struct Cursor {
 
 impl Default for Cursor {
     fn default() -> Self {
-        Self {
-            at: 0,
-            line: 1,
-            comment: false,
-        }
+        Self { at: 0, line: 1, comment: false }
     }
 }
 
@@ -98,10 +94,7 @@ impl Cursor {
                 }
                 b';' => {
                     self.comment = true;
-                    self.at += text[self.at..]
-                        .iter()
-                        .position(|&octet| octet == b'\n')
-                        .unwrap_or(text.len() - self.at);
+                    self.at += text[self.at..].iter().position(|&octet| octet == b'\n').unwrap_or(text.len() - self.at);
                 }
                 b'(' => {
                     open.get_or_insert(*self);
@@ -110,10 +103,7 @@ impl Cursor {
                     space |= !tokens.is_empty();
                 }
                 b')' => {
-                    let error = LexError {
-                        line: self.line,
-                        message: "`)` without `(`",
-                    };
+                    let error = LexError { line: self.line, message: "`)` without `(`" };
                     depth = depth.checked_sub(1).ok_or(error)?;
                     if depth == 0 {
                         *open = None;
@@ -124,35 +114,20 @@ impl Cursor {
                 b'"' => {
                     let start = self.at + 1;
                     let end = self.end_of_quotes(text, start)?;
-                    tokens.push(Token {
-                        start,
-                        end,
-                        line: self.line,
-                        quoted: true,
-                        space,
-                    });
+                    tokens.push(Token { start, end, line: self.line, quoted: true, space });
                     self.at = end + 1;
                     space = false;
                 }
                 _ => {
                     let start = self.at;
                     self.at = self.end_of_word(text, start)?;
-                    tokens.push(Token {
-                        start,
-                        end: self.at,
-                        line: self.line,
-                        quoted: false,
-                        space,
-                    });
+                    tokens.push(Token { start, end: self.at, line: self.line, quoted: false, space });
                     space = false;
                 }
             }
         }
         match open {
-            Some(open) => Err(LexError {
-                line: open.line,
-                message: "`(` is never closed",
-            }),
+            Some(open) => Err(LexError { line: open.line, message: "`(` is never closed" }),
             None => Ok(()),
         }
     }
@@ -177,10 +152,7 @@ impl Cursor {
                 Some(b'\\') => at = self.behind_escape(text, at)?,
                 // RFC 1035 does not say; a quote that is left open must not swallow the lines below.
                 None | Some(b'\n') => {
-                    return Err(LexError {
-                        line: self.line,
-                        message: "`\"` is not closed on its line",
-                    });
+                    return Err(LexError { line: self.line, message: "`\"` is not closed on its line" });
                 }
                 Some(_) => at += 1,
             }
@@ -189,12 +161,7 @@ impl Cursor {
 
     /// Where the text goes on behind the backslash at `at` and what it escapes.
     fn behind_escape(&self, text: &[u8], at: usize) -> Result<usize, LexError> {
-        let error = |message| {
-            Err(LexError {
-                line: self.line,
-                message,
-            })
-        };
+        let error = |message| Err(LexError { line: self.line, message });
         match text.get(at + 1) {
             None | Some(b'\n' | b'\r') => error("`\\` at the end of the line escapes nothing"),
             Some(b'0'..=b'9') => match text.get(at + 1..at + 4).and_then(decimal) {
@@ -207,12 +174,7 @@ impl Cursor {
 
     /// Goes to the start of the next line.
     fn skip_line(&mut self, text: &[u8]) {
-        match text
-            .get(self.at..)
-            .unwrap_or_default()
-            .iter()
-            .position(|&octet| octet == b'\n')
-        {
+        match text.get(self.at..).unwrap_or_default().iter().position(|&octet| octet == b'\n') {
             Some(feed) => {
                 self.at += feed + 1;
                 self.line += 1;
@@ -294,17 +256,11 @@ mod tests {
         for (text, expected) in [
             ("a \"b\nc", vec!["1! `\"` is not closed on its line", "c:2"]),
             ("a )\nc", vec!["1! `)` without `(`", "c:2"]),
-            (
-                "a (\n b\n c\nd\ne (",
-                vec!["1! `(` is never closed", "d:4", "5! `(` is never closed"],
-            ),
+            ("a (\n b\n c\nd\ne (", vec!["1! `(` is never closed", "d:4", "5! `(` is never closed"]),
             ("a (\n \"b\n c )\nd", vec!["2! `\"` is not closed on its line", "d:4"]),
             ("a\\\nc", vec!["1! `\\` at the end of the line escapes nothing", "c:2"]),
             ("a\\25\nc", vec!["1! `\\` before a digit needs three, up to 255", "c:2"]),
-            (
-                "a\\256\nc",
-                vec!["1! `\\` before a digit needs three, up to 255", "c:2"],
-            ),
+            ("a\\256\nc", vec!["1! `\\` before a digit needs three, up to 255", "c:2"]),
         ] {
             assert_eq!(entries(text), expected, "{text:?}");
         }

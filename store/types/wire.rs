@@ -29,10 +29,7 @@ pub fn check_rdata(rtype: Rtype, rdata: &[u8]) -> Result<(), RdataError> {
     let Some(row) = Type::of(rtype) else { return Ok(()) };
     let mut at = 0;
     for field in row.fields {
-        at += field
-            .kind
-            .octets(rdata, at)
-            .map_err(|why| RdataError(format!("{rtype} {}: {why}", field.name)))?;
+        at += field.kind.octets(rdata, at).map_err(|why| RdataError(format!("{rtype} {}: {why}", field.name)))?;
     }
     match rdata.len() - at {
         0 => Ok(()),
@@ -51,11 +48,7 @@ pub fn names_in_rdata(rtype: Rtype, rdata: &[u8]) -> Vec<NameAt> {
             return Vec::new();
         };
         if field.kind == Kind::Name || field.kind == Kind::Gateway && rdata.get(1) == Some(&GATEWAY_NAME) {
-            names.push(NameAt {
-                start: at,
-                octets,
-                compressible,
-            });
+            names.push(NameAt { start: at, octets, compressible });
         }
         at += octets;
     }
@@ -121,11 +114,7 @@ impl Kind {
                 rest.len()
             }
         };
-        if octets > rest.len() {
-            Err(ENDS_EARLY.into())
-        } else {
-            Ok(octets)
-        }
+        if octets > rest.len() { Err(ENDS_EARLY.into()) } else { Ok(octets) }
     }
 }
 

@@ -32,10 +32,7 @@ pub(super) struct State {
 impl State {
     /// The state at the start of a file.
     pub(super) fn at(origin: Option<Name>) -> Self {
-        Self {
-            origin,
-            ..Self::default()
-        }
+        Self { origin, ..Self::default() }
     }
 
     /// Reads an entry as a record and remembers what the next one may leave out.
@@ -52,14 +49,8 @@ impl State {
         let line = scanner.line();
         self.origin = origin;
         match record {
-            Ok(record) => Ok(Entry {
-                record,
-                place: place.clone(),
-            }),
-            Err(error) => Err(Fault {
-                place: Place { line, ..place.clone() },
-                message: error.0.into(),
-            }),
+            Ok(record) => Ok(Entry { record, place: place.clone() }),
+            Err(error) => Err(Fault { place: Place { line, ..place.clone() }, message: error.0.into() }),
         }
     }
 
@@ -87,10 +78,7 @@ impl State {
                 return Err(ScanError(why_not(word).into()));
             }
         };
-        let owner = self
-            .owner
-            .clone()
-            .ok_or_else(|| ScanError("no owner is given here or before".into()))?;
+        let owner = self.owner.clone().ok_or_else(|| ScanError("no owner is given here or before".into()))?;
         rdata.clear();
         types::read_rdata(rtype, scanner, rdata)?;
         let ttl = match ttl_given.or(self.ttl_default).or(self.ttl_last) {
@@ -100,12 +88,7 @@ impl State {
             })?,
         };
         self.ttl_last = Some(ttl);
-        Ok(Record {
-            owner,
-            rtype,
-            ttl,
-            rdata: Bytes::copy_from_slice(rdata),
-        })
+        Ok(Record { owner, rtype, ttl, rdata: Bytes::copy_from_slice(rdata) })
     }
 }
 
@@ -117,22 +100,14 @@ pub(super) fn ttl(word: &[u8]) -> Option<u32> {
 /// The TTL that a SOA record itself gives: its last field.
 fn soa_minimum(rtype: Rtype, rdata: &[u8]) -> Option<u32> {
     let (_, minimum) = rdata.split_last_chunk()?;
-    (rtype == Rtype::SOA)
-        .then(|| u32::from_be_bytes(*minimum))
-        .filter(|ttl| *ttl <= TTL_MAX)
+    (rtype == Rtype::SOA).then(|| u32::from_be_bytes(*minimum)).filter(|ttl| *ttl <= TTL_MAX)
 }
 
 /// Why a word is no type.
 fn why_not(word: &[u8]) -> String {
     let shown = word.escape_ascii();
-    let is_class = [&b"CH"[..], b"HS", b"CS", b"ANY", b"NONE"]
-        .iter()
-        .any(|class| word.eq_ignore_ascii_case(class));
-    if is_class
-        || word
-            .get(..5)
-            .is_some_and(|prefix| prefix.eq_ignore_ascii_case(b"CLASS"))
-    {
+    let is_class = [&b"CH"[..], b"HS", b"CS", b"ANY", b"NONE"].iter().any(|class| word.eq_ignore_ascii_case(class));
+    if is_class || word.get(..5).is_some_and(|prefix| prefix.eq_ignore_ascii_case(b"CLASS")) {
         return format!("`{shown}`: only records of class IN can be read");
     }
     format!("`{shown}` is not a record type")

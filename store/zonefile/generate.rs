@@ -58,14 +58,7 @@ impl Generate {
             read_template(token.of(text), &mut parts)?;
             push_fixed(quote, &mut parts);
         }
-        let generate = Self {
-            line: word.line,
-            next: start,
-            stop,
-            step,
-            parts,
-            text: Vec::new(),
-        };
+        let generate = Self { line: word.line, next: start, stop, step, parts, text: Vec::new() };
         if generate.count() > COUNT_MAX {
             return Err(format!("it makes more than {COUNT_MAX} records"));
         }
@@ -119,9 +112,7 @@ impl Generate {
 impl Form {
     /// Appends the number.
     fn write(&self, number: u64, text: &mut Vec<u8>) -> Result<(), String> {
-        let number = i64::try_from(number)
-            .ok()
-            .and_then(|number| number.checked_add(self.offset));
+        let number = i64::try_from(number).ok().and_then(|number| number.checked_add(self.offset));
         let number = number.and_then(|number| u32::try_from(number).ok());
         let number = number.ok_or("a number with its offset is below 0 or above 4294967295")?;
         let width = self.width;
@@ -139,11 +130,7 @@ impl Form {
 
 /// Hex digits from the lowest to the highest with dots between them, for names below `ip6.arpa` (RFC 3596 §2.5).
 fn nibbles(mut number: u32, width: usize, upper: bool) -> String {
-    let digits: &[u8; 16] = if upper {
-        b"0123456789ABCDEF"
-    } else {
-        b"0123456789abcdef"
-    };
+    let digits: &[u8; 16] = if upper { b"0123456789ABCDEF" } else { b"0123456789abcdef" };
     let mut text = String::new();
     loop {
         text.push(digits[(number & 15) as usize].into());
@@ -163,12 +150,7 @@ fn read_range(text: &[u8]) -> Option<(u64, u64, u64)> {
     let text = std::str::from_utf8(text).ok()?;
     let (range, step) = text.split_once('/').unwrap_or((text, "1"));
     let (start, stop) = range.split_once('-')?;
-    let number = |text: &str| {
-        text.parse::<u32>()
-            .ok()
-            .filter(|_| !text.starts_with('+'))
-            .map(u64::from)
-    };
+    let number = |text: &str| text.parse::<u32>().ok().filter(|_| !text.starts_with('+')).map(u64::from);
     let (start, stop, step) = (number(start)?, number(stop)?, number(step)?);
     (start <= stop && step > 0).then_some((start, stop, step))
 }
@@ -192,11 +174,7 @@ fn read_template(mut text: &[u8], parts: &mut Vec<Part>) -> Result<(), String> {
                 &after[end + 1..]
             }
             (b'$', _) => {
-                parts.push(Part::Number(Form {
-                    offset: 0,
-                    width: 0,
-                    base: b'd',
-                }));
+                parts.push(Part::Number(Form { offset: 0, width: 0, base: b'd' }));
                 after
             }
             _ => {
@@ -215,10 +193,7 @@ fn read_form(text: &[u8]) -> Option<Form> {
     let width = fields.next().map_or(Some(0), |width| width.parse().ok())?;
     let base = match fields.next() {
         None => b'd',
-        Some(base) => *base
-            .as_bytes()
-            .first()
-            .filter(|first| base.len() == 1 && b"doxXnN".contains(first))?,
+        Some(base) => *base.as_bytes().first().filter(|first| base.len() == 1 && b"doxXnN".contains(first))?,
     };
     (fields.next().is_none() && width <= WIDTH_MAX).then_some(Form { offset, width, base })
 }

@@ -38,11 +38,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self {
-            include: true,
-            faults_max: 100,
-            generated_max: 1 << 20,
-        }
+        Self { include: true, faults_max: 100, generated_max: 1 << 20 }
     }
 }
 
@@ -86,10 +82,7 @@ pub struct Parsed {
 impl Parsed {
     /// The owner of the first SOA record, which is the zone's apex.
     pub fn apex(&self) -> Option<&Name> {
-        self.records
-            .iter()
-            .find(|record| record.rtype == Rtype::SOA)
-            .map(|record| &record.owner)
+        self.records.iter().find(|record| record.rtype == Rtype::SOA).map(|record| &record.owner)
     }
 }
 
@@ -129,19 +122,11 @@ pub fn fuzz_check(text: &[u8]) {
     let Ok(apex) = crate::name::parse("example.org.", None) else {
         return;
     };
-    let options = Options {
-        include: false,
-        faults_max: 20,
-        generated_max: 500,
-    };
+    let options = Options { include: false, faults_max: 20, generated_max: 500 };
     let entries = Reader::from_text("fuzz", text, Some(&apex), &options);
     let records: Vec<Record> = entries.filter_map(Result::ok).map(|entry| entry.record).collect();
     for record in &records {
-        assert_eq!(
-            crate::types::check_rdata(record.rtype, &record.rdata),
-            Ok(()),
-            "{record:?}"
-        );
+        assert_eq!(crate::types::check_rdata(record.rtype, &record.rdata), Ok(()), "{record:?}");
     }
     crate::rules::check_zone(&apex, &records);
     let nodes = crate::rules::records_to_nodes(records);

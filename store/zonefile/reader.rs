@@ -39,24 +39,15 @@ impl<'a> Reader<'a> {
     pub fn from_file(path: &Path, origin: Option<&Name>, options: &Options) -> Result<Reader<'static>, Fault> {
         let file: Arc<str> = path.to_string_lossy().into();
         let text = std::fs::read(path).map_err(|error| Fault {
-            place: Place {
-                file: file.clone(),
-                line: 0,
-            },
+            place: Place { file: file.clone(), line: 0 },
             message: format!("cannot be read: {error}"),
         })?;
-        Ok(Reader::new(
-            Frame::new(file, Some(path.to_path_buf()), text.into(), State::at(origin.cloned())),
-            options,
-        ))
+        Ok(Reader::new(Frame::new(file, Some(path.to_path_buf()), text.into(), State::at(origin.cloned())), options))
     }
 
     /// Reads a text; `name` stands for the file in places.
     pub fn from_text(name: &str, text: &'a [u8], origin: Option<&Name>, options: &Options) -> Self {
-        Self::new(
-            Frame::new(name.into(), None, text.into(), State::at(origin.cloned())),
-            options,
-        )
+        Self::new(Frame::new(name.into(), None, text.into(), State::at(origin.cloned())), options)
     }
 
     /// States with one open file.
@@ -111,10 +102,8 @@ impl<'a> Reader<'a> {
             b"$INCLUDE" => ("$INCLUDE", 1..=2),
             b"$GENERATE" => ("$GENERATE", 4..=usize::MAX),
             other => {
-                let message = format!(
-                    "`{}` is not a directive; an owner that begins so is written \\$",
-                    other.escape_ascii()
-                );
+                let message =
+                    format!("`{}` is not a directive; an owner that begins so is written \\$", other.escape_ascii());
                 return Err(frame.fault(line, message));
             }
         };
@@ -168,12 +157,7 @@ impl<'a> Reader<'a> {
         let Ok(given) = String::from_utf8(given) else {
             return fail("the path is not UTF-8".into());
         };
-        let path = frame
-            .path
-            .as_deref()
-            .and_then(Path::parent)
-            .unwrap_or_else(|| Path::new(""))
-            .join(&given);
+        let path = frame.path.as_deref().and_then(Path::parent).unwrap_or_else(|| Path::new("")).join(&given);
         let shown = path.to_string_lossy().into_owned();
         if self.frames.len() > INCLUDE_DEPTH_MAX {
             return fail(format!("files include each other more than {INCLUDE_DEPTH_MAX} deep"));
@@ -186,10 +170,7 @@ impl<'a> Reader<'a> {
             Ok(real) => real,
             Err(error) => return fail(format!("{shown}: {error}")),
         };
-        let open = self
-            .frames
-            .iter()
-            .filter_map(|frame| frame.path.as_deref()?.canonicalize().ok());
+        let open = self.frames.iter().filter_map(|frame| frame.path.as_deref()?.canonicalize().ok());
         if open.into_iter().any(|open| open == real) {
             return fail(format!("{shown} includes itself"));
         }
@@ -198,9 +179,7 @@ impl<'a> Reader<'a> {
             return fail(format!("{shown} is not a file"));
         }
         match std::fs::read(&path) {
-            Ok(text) => self
-                .frames
-                .push(Frame::new(shown.into(), Some(path), text.into(), start)),
+            Ok(text) => self.frames.push(Frame::new(shown.into(), Some(path), text.into(), start)),
             Err(error) => return fail(format!("{shown}: {error}")),
         }
         Ok(())
@@ -215,22 +194,17 @@ impl<'a> Reader<'a> {
             self.generate = None;
             return None;
         };
-        let entry = made
-            .map_err(|why| frame.fault(line, format!("$GENERATE: {why}")))
-            .and_then(|text| {
-                let mut cursor = TokenCursor::default();
-                let cut = cursor.next_entry(text, &mut self.tokens);
-                cut.map_err(|error| frame.fault(line, format!("$GENERATE: {}", error.message)))?;
-                let place = frame.place(line);
-                frame
-                    .state
-                    .record(text, &self.tokens, &mut self.rdata, &place)
-                    .map_err(|mut fault| {
-                        fault.place.line = line;
-                        fault.message = format!("$GENERATE `{}`: {}", text.escape_ascii(), fault.message);
-                        fault
-                    })
-            });
+        let entry = made.map_err(|why| frame.fault(line, format!("$GENERATE: {why}"))).and_then(|text| {
+            let mut cursor = TokenCursor::default();
+            let cut = cursor.next_entry(text, &mut self.tokens);
+            cut.map_err(|error| frame.fault(line, format!("$GENERATE: {}", error.message)))?;
+            let place = frame.place(line);
+            frame.state.record(text, &self.tokens, &mut self.rdata, &place).map_err(|mut fault| {
+                fault.place.line = line;
+                fault.message = format!("$GENERATE `{}`: {}", text.escape_ascii(), fault.message);
+                fault
+            })
+        });
         if entry.is_err() {
             // The other records would fail for the same reason.
             self.generate = None;
@@ -276,13 +250,7 @@ impl<'a> Frame<'a> {
         if text.starts_with(BYTE_ORDER_MARK) {
             cursor.at = BYTE_ORDER_MARK.len();
         }
-        Self {
-            file,
-            path,
-            text,
-            cursor,
-            state,
-        }
+        Self { file, path, text, cursor, state }
     }
 
     /// Reads an entry as a record.
@@ -293,18 +261,12 @@ impl<'a> Frame<'a> {
 
     /// A line of the file.
     fn place(&self, line: u32) -> Place {
-        Place {
-            file: self.file.clone(),
-            line,
-        }
+        Place { file: self.file.clone(), line }
     }
 
     /// A fault in the file.
     fn fault(&self, line: u32, message: impl Into<String>) -> Fault {
-        Fault {
-            place: self.place(line),
-            message: message.into(),
-        }
+        Fault { place: self.place(line), message: message.into() }
     }
 }
 

@@ -13,19 +13,13 @@ fn apex() -> Name {
 
 /// A record as one line.
 fn line(record: &Record) -> String {
-    let (owner, rdata) = (
-        name::to_text(&record.owner),
-        types::rdata_to_text(record.rtype, &record.rdata),
-    );
+    let (owner, rdata) = (name::to_text(&record.owner), types::rdata_to_text(record.rtype, &record.rdata));
     format!("{owner} {} {} {rdata}", record.ttl, record.rtype)
 }
 
 /// All entries of a text, faults with an exclamation mark.
 fn read(text: &str) -> Vec<String> {
-    let options = Options {
-        include: false,
-        ..Options::default()
-    };
+    let options = Options { include: false, ..Options::default() };
     Reader::from_text("zone", text.as_bytes(), Some(&apex()), &options)
         .map(|entry| entry.map_or_else(|fault| format!("! {fault}"), |entry| line(&entry.record)))
         .collect()
@@ -37,11 +31,7 @@ fn records_are_read() {
         (
             "1035-origin-and-at",
             "@ 1 NS a\n$ORIGIN sub\nb 1 NS @\n$ORIGIN net.\nc 1 NS c",
-            &[
-                "example.org. 1 NS a.example.org.",
-                "b.sub.example.org. 1 NS sub.example.org.",
-                "c.net. 1 NS c.net.",
-            ][..],
+            &["example.org. 1 NS a.example.org.", "b.sub.example.org. 1 NS sub.example.org.", "c.net. 1 NS c.net."][..],
         ),
         (
             "1035-class-and-ttl-in-either-order",
@@ -56,11 +46,7 @@ fn records_are_read() {
         (
             "1035-owner-left-out",
             "a 1 A 192.0.2.1\n\tA 192.0.2.2\n\n ; comment\n 5 AAAA ::1",
-            &[
-                "a.example.org. 1 A 192.0.2.1",
-                "a.example.org. 1 A 192.0.2.2",
-                "a.example.org. 5 AAAA ::1",
-            ],
+            &["a.example.org. 1 A 192.0.2.1", "a.example.org. 1 A 192.0.2.2", "a.example.org. 5 AAAA ::1"],
         ),
         (
             "1035-parentheses",
@@ -70,30 +56,19 @@ fn records_are_read() {
         (
             "2308-ttl-directive",
             "$TTL 1d\na A 192.0.2.1\nb 5 A 192.0.2.1\nc A 192.0.2.1",
-            &[
-                "a.example.org. 86400 A 192.0.2.1",
-                "b.example.org. 5 A 192.0.2.1",
-                "c.example.org. 86400 A 192.0.2.1",
-            ],
+            &["a.example.org. 86400 A 192.0.2.1", "b.example.org. 5 A 192.0.2.1", "c.example.org. 86400 A 192.0.2.1"],
         ),
         (
             "2308-minimum-of-first-soa",
             "@ SOA a b 1 2 3 4 5\na A 192.0.2.1",
-            &[
-                "example.org. 5 SOA a.example.org. b.example.org. 1 2 3 4 5",
-                "a.example.org. 5 A 192.0.2.1",
-            ],
+            &["example.org. 5 SOA a.example.org. b.example.org. 1 2 3 4 5", "a.example.org. 5 A 192.0.2.1"],
         ),
         (
             "byte-order-mark-and-crlf",
             "\u{feff}a 1 A 192.0.2.1\r\nb 1 TXT \"x\" ; y\r\n",
             &["a.example.org. 1 A 192.0.2.1", "b.example.org. 1 TXT \"x\""],
         ),
-        (
-            "last-line-without-line-feed",
-            "a 1 A 192.0.2.1",
-            &["a.example.org. 1 A 192.0.2.1"],
-        ),
+        ("last-line-without-line-feed", "a 1 A 192.0.2.1", &["a.example.org. 1 A 192.0.2.1"]),
         (
             "1035-escapes",
             "a\\.b\\032\\000\\@\\$.c 1 TXT \\\"\\;a\\\\ \"; ( \\\" \\200\"",
@@ -135,21 +110,13 @@ fn records_are_generated() {
             "$GENERATE 1-1 a 1 MX $ \"m\"$",
             vec!["! zone:1: $GENERATE `a 1 MX 1 \\\"m\\\"1`: MX: nothing is expected after its last field (found `1`)"],
         ),
-        (
-            "quotes",
-            "$GENERATE 1-1 a 1 TXT \"x $ \\$ $$\" ${10}",
-            vec!["a.example.org. 1 TXT \"x 1 $ $\" \"11\""],
-        ),
+        ("quotes", "$GENERATE 1-1 a 1 TXT \"x $ \\$ $$\" ${10}", vec!["a.example.org. 1 TXT \"x 1 $ $\" \"11\""]),
         (
             "width-and-bases",
             "$GENERATE 10-10 a 1 TXT ${0,4} ${-1,0,o} ${1,3,x} ${0,2,X} ${0,7,n} ${245,0,N}",
             vec!["a.example.org. 1 TXT \"0010\" \"11\" \"00b\" \"0A\" \"a.0.0.0\" \"F.F\""],
         ),
-        (
-            "dollar-in-owner",
-            "$GENERATE 7-7 $$\\$.$ 1 A 192.0.2.1",
-            vec!["\\$\\$.7.example.org. 1 A 192.0.2.1"],
-        ),
+        ("dollar-in-owner", "$GENERATE 7-7 $$\\$.$ 1 A 192.0.2.1", vec!["\\$\\$.7.example.org. 1 A 192.0.2.1"]),
         (
             "default-ttl",
             "$TTL 9\n$GENERATE 7-7 $ A 192.0.2.1\n A 192.0.2.2",
@@ -183,20 +150,11 @@ fn records_are_generated() {
     }
     assert_eq!(read("$GENERATE 0-65535 $ 1 A 192.0.2.1").len(), 65_536);
     let text = "$GENERATE 0-65535 $ 1 A 192.0.2.1\n".repeat(17);
-    let last = read_text("zone", text.as_bytes(), Some(&apex()), &Options::default())
-        .unwrap_err()
-        .pop()
-        .unwrap();
-    assert_eq!(
-        last.to_string(),
-        "zone:17: the $GENERATE directives make more than 1048576 records"
-    );
+    let last = read_text("zone", text.as_bytes(), Some(&apex()), &Options::default()).unwrap_err().pop().unwrap();
+    assert_eq!(last.to_string(), "zone:17: the $GENERATE directives make more than 1048576 records");
     let text = format!("$GENERATE 0-65535 $ 1 TXT {}", "\"x\" ".repeat(1100));
     let faults = read_text("zone", text.as_bytes(), Some(&apex()), &Options::default()).unwrap_err();
-    assert_eq!(
-        faults[0].to_string(),
-        "zone:1: the $GENERATE directives make more than 1048576 records"
-    );
+    assert_eq!(faults[0].to_string(), "zone:1: the $GENERATE directives make more than 1048576 records");
 }
 
 #[test]
@@ -204,44 +162,23 @@ fn faults_have_their_line_and_reading_goes_on() {
     for (text, expected) in [
         (
             "a 1 A (\n192.0.2.300 )\nb 1 A 192.0.2.1",
-            vec![
-                "! zone:2: A ip: an IPv4 address is expected (found `192.0.2.300`)",
-                "b.example.org. 1 A 192.0.2.1",
-            ],
+            vec!["! zone:2: A ip: an IPv4 address is expected (found `192.0.2.300`)", "b.example.org. 1 A 192.0.2.1"],
         ),
-        (
-            "a A 192.0.2.1",
-            vec!["! zone:1: the record has no TTL, and neither $TTL nor a record before it gives one"],
-        ),
+        ("a A 192.0.2.1", vec!["! zone:1: the record has no TTL, and neither $TTL nor a record before it gives one"]),
         ("\n\n 1 A 192.0.2.1", vec!["! zone:3: no owner is given here or before"]),
         ("a 1", vec!["! zone:1: the record has no type"]),
         ("a 1 FOO x", vec!["! zone:1: `FOO` is not a record type"]),
-        (
-            "a 1 CH TXT x",
-            vec!["! zone:1: `CH`: only records of class IN can be read"],
-        ),
-        (
-            "a 1 ANY x",
-            vec!["! zone:1: ANY is not a type of data that a zone can hold"],
-        ),
+        ("a 1 CH TXT x", vec!["! zone:1: `CH`: only records of class IN can be read"]),
+        ("a 1 ANY x", vec!["! zone:1: ANY is not a type of data that a zone can hold"]),
         (
             "a 2147483648 A 192.0.2.1",
             vec!["! zone:1: a TTL is a number of seconds up to 2147483647, or a period such as 1h30m"],
         ),
-        (
-            "$TTL x",
-            vec!["! zone:1: $TTL: a TTL is a number of seconds up to 2147483647, or a period such as 1h30m"],
-        ),
+        ("$TTL x", vec!["! zone:1: $TTL: a TTL is a number of seconds up to 2147483647, or a period such as 1h30m"]),
         ("$TTL", vec!["! zone:1: $TTL needs a number of seconds"]),
         ("$ORIGIN a..b", vec!["! zone:1: $ORIGIN: the name has an empty label"]),
-        (
-            "$FOO",
-            vec!["! zone:1: `$FOO` is not a directive; an owner that begins so is written \\$"],
-        ),
-        (
-            "$INCLUDE /etc/passwd",
-            vec!["! zone:1: $INCLUDE: files cannot be included here"],
-        ),
+        ("$FOO", vec!["! zone:1: `$FOO` is not a directive; an owner that begins so is written \\$"]),
+        ("$INCLUDE /etc/passwd", vec!["! zone:1: $INCLUDE: files cannot be included here"]),
         (
             "a..b 1 A 192.0.2.1\n 1 A 192.0.2.1",
             vec![
@@ -269,13 +206,7 @@ fn faults_have_their_line_and_reading_goes_on() {
 fn without_an_origin_names_must_be_absolute() {
     let faults = read_text("zone", b"a 1 A 192.0.2.1\na. 1 A 192.0.2.1", None, &Options::default()).unwrap_err();
     assert_eq!(faults.len(), 1);
-    assert!(
-        faults[0]
-            .message
-            .contains("the name is relative and there is no origin"),
-        "{}",
-        faults[0]
-    );
+    assert!(faults[0].message.contains("the name is relative and there is no origin"), "{}", faults[0]);
 }
 
 #[test]
@@ -287,16 +218,12 @@ fn files_are_included() {
         std::fs::write(&path, text).unwrap();
         path
     };
-    put(
-        "parts/b",
-        " 1 A 192.0.2.2\n$ORIGIN deep\n$TTL 7\n@ A 192.0.2.3\n$INCLUDE c net.\n",
-    );
+    put("parts/b", " 1 A 192.0.2.2\n$ORIGIN deep\n$TTL 7\n@ A 192.0.2.3\n$INCLUDE c net.\n");
     put("parts/c", "c 1 A 192.0.2.4\nd 1 FOO");
     let main = put("main", "a 1 A 192.0.2.1\n$INCLUDE \"parts/b\" sub\n A 192.0.2.5\n");
     let reader = Reader::from_file(&main, Some(&apex()), &Options::default()).unwrap();
-    let seen: Vec<String> = reader
-        .map(|entry| entry.map_or_else(|fault| fault.to_string(), |entry| line(&entry.record)))
-        .collect();
+    let seen: Vec<String> =
+        reader.map(|entry| entry.map_or_else(|fault| fault.to_string(), |entry| line(&entry.record))).collect();
     let inner = folder.path().join("parts/c").display().to_string();
     assert_eq!(
         seen,
@@ -310,11 +237,7 @@ fn files_are_included() {
         ]
     );
     let missing = read_file(&folder.path().join("none"), None, &Options::default()).unwrap_err();
-    assert!(
-        missing[0]
-            .to_string()
-            .ends_with("none: cannot be read: No such file or directory (os error 2)")
-    );
+    assert!(missing[0].to_string().ends_with("none: cannot be read: No such file or directory (os error 2)"));
     for (file, text, why) in [
         ("self", "$INCLUDE self", "includes itself"),
         ("ring", "$INCLUDE ring2", "includes itself"),
@@ -330,9 +253,7 @@ fn files_are_included() {
     }
     let faults = read_file(&folder.path().join("deep0"), None, &Options::default()).unwrap_err();
     assert!(
-        faults[0]
-            .to_string()
-            .ends_with("deep16:1: $INCLUDE: files include each other more than 16 deep"),
+        faults[0].to_string().ends_with("deep16:1: $INCLUDE: files include each other more than 16 deep"),
         "{}",
         faults[0]
     );
@@ -376,11 +297,7 @@ fn a_big_zone_is_read_and_its_export_is_stable() {
     let start = Instant::now();
     let faults = rules::check_zone(&apex(), &parsed.records);
     println!("checked in {:?}", start.elapsed());
-    assert!(
-        faults.iter().all(|fault| fault.severity == rules::Severity::Warning),
-        "{:?}",
-        faults.first()
-    );
+    assert!(faults.iter().all(|fault| fault.severity == rules::Severity::Warning), "{:?}", faults.first());
     let nodes = records_to_nodes(parsed.records);
     let mut first = Vec::new();
     let start = Instant::now();
@@ -398,19 +315,9 @@ fn a_big_zone_is_read_and_its_export_is_stable() {
 fn a_zone_is_printed_in_order() {
     let text = "z A 192.0.2.1\nB.a 1 TXT \"x y\"\na 1 A 192.0.2.2\na A 192.0.2.1\n@ MX 1 m\n@ 9 NS a\n@ SOA a b 1 2 3 4 5\n\
                 w.EXAMPLE.org. A 192.0.2.1\nout.example.net. A 192.0.2.1\n";
-    let parsed = read_text(
-        "zone",
-        format!("$TTL 60\n{text}").as_bytes(),
-        Some(&apex()),
-        &Options::default(),
-    )
-    .unwrap();
+    let parsed = read_text("zone", format!("$TTL 60\n{text}").as_bytes(), Some(&apex()), &Options::default()).unwrap();
     let mut nodes = records_to_nodes(parsed.records);
-    for (ttl, _) in nodes
-        .iter_mut()
-        .flat_map(|node| &mut node.rrsets)
-        .flat_map(|rrset| &mut rrset.records)
-    {
+    for (ttl, _) in nodes.iter_mut().flat_map(|node| &mut node.rrsets).flat_map(|rrset| &mut rrset.records) {
         *ttl = ttl.filter(|ttl| *ttl != 60);
     }
     let mut out = Vec::new();

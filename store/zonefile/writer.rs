@@ -24,12 +24,7 @@ pub struct Writer<W> {
 impl<W: io::Write> Writer<W> {
     /// Begins a zone; `ttl_default` is printed where a record has no TTL of its own.
     pub fn new(out: W, apex: &Name, ttl_default: u32) -> io::Result<Self> {
-        let mut writer = Self {
-            out,
-            apex: apex.clone(),
-            ttl_default,
-            line: String::new(),
-        };
+        let mut writer = Self { out, apex: apex.clone(), ttl_default, line: String::new() };
         writeln!(writer.out, "$ORIGIN {}", name::to_text(apex))?;
         Ok(writer)
     }
@@ -74,10 +69,7 @@ impl<W: io::Write> Writer<W> {
             return full;
         }
         let apex = name::to_text(&self.apex);
-        match full
-            .strip_suffix(apex.as_str())
-            .and_then(|labels| labels.strip_suffix('.'))
-        {
+        match full.strip_suffix(apex.as_str()).and_then(|labels| labels.strip_suffix('.')) {
             Some(labels) => labels.into(),
             None => full,
         }

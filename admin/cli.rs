@@ -1,0 +1,347 @@
+//! The command line: CoreDNS's flags to serve, and commands to check, import and export.
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use engine::log;
+use engine::plugin::corefile::{ConfigError, Corefile, FileSystem};
+use engine::plugin::{self, Pocketbase};
+use engine::zone::Hub;
+use indicatif::ProgressBar;
+use store::edit::{Api, Edit, EditError, Op};
+use store::rules::{self, Severity};
+use store::zonefile::{self, Options, Parsed};
+use store::{Name, Store, StoreError, name};
+
+use crate::remote::Remote;
+use crate::serve::{self, RunConfig};
+
+/// zonda answers DNS questions from zones in an embedded database or in zone files, as a Corefile says.
+///
+/// Without a command it serves until it gets SIGTERM or SIGINT. Long flags may be written with one dash or with two.
+#[derive(Debug, Parser)]
+#[command(name = "zonda", disable_version_flag = true, allow_external_subcommands = true, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(flatten)]
+    serve: ServeFlags,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+/// The flags of the server; `--conf` counts for the commands, too.
+#[derive(Debug, Args)]
+struct ServeFlags {
+    /// The Corefile to read; `stdin` reads standard input. Without it ./Corefile is read, and if there is none, who
+    /// asks is told who asked (whoami, log)
+    #[arg(long, value_name = "FILE", global = true)]
+    conf: Option<String>,
+    /// The port of zones that name none
+    #[arg(long = "dns.port", short = 'p', alias = "p", value_name = "PORT", default_value_t = 53, global = true)]
+    port: u16,
+    /// List the plugins that are built in
+    #[arg(long)]
+    plugins: bool,
+    /// Show the version
+    #[arg(long)]
+    version: bool,
+    /// Print no start lines
+    #[arg(long)]
+    quiet: bool,
+    /// Write the process id to this file
+    #[arg(long, value_name = "FILE")]
+    pidfile: Option<PathBuf>,
+}
+
+/// What to do instead of serving.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check Corefiles and zone files: all faults with file and line, exit code 1 if one is an error
+    Check {
+        /// Files to check; a file that holds an SOA record and is not named Corefile is a zone file
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// The zone that zone files begin with; otherwise they name it themselves with $ORIGIN
+        #[arg(long, value_name = "ZONE")]
+        zone: Option<String>,
+    },
+    /// Put a zone file into the database, in place of what the zone held; works while zonda is running
+    Import {
+        /// The zone file; `-` reads standard input
+        file: PathBuf,
+        /// The zone; otherwise the owner of the file's SOA record
+        #[arg(long, value_name = "ZONE")]
+        zone: Option<String>,
+    },
+    /// Write a zone of the database as a zone file in canonical order; works while zonda is running
+    Export {
+        /// The zone
+        zone: String,
+        /// Write to this file instead of standard output
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    #[command(external_subcommand)]
+    Other(Vec<String>),
+}
+
+/// Does what the command line says; an error is what standard error is to show.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), String> {
+    let arguments = Arguments::parse_from(arguments.into_iter().map(two_dashes));
+    let flags = arguments.serve;
+    match arguments.command {
+        Some(Command::Other(words)) => Err(format!("extra command line arguments: [{}]", words.join(" "))),
+        Some(Command::Check { files, zone }) => check(&files, zone.as_deref(), flags.port),
+        Some(Command::Import { file, zone }) => import(&flags, &file, zone.as_deref()),
+        Some(Command::Export { zone, output }) => export(&flags, &zone, output.as_deref()),
+        None if flags.version => {
+            log::plain(crate::VERSION);
+            log::plain(crate::BUILD);
+            Ok(())
+        }
+        None if flags.plugins => {
+            plugin::names().into_iter().for_each(log::plain);
+            Ok(())
+        }
+        None => {
+            let corefile = read_corefile(&flags)?;
+            if let Some(path) = &flags.pidfile {
+                std::fs::write(path, format!("{}\n", std::process::id()))
+                    .map_err(|why| format!("could not write pid file {}: {why}", path.display()))?;
+            }
+            serve::run(&RunConfig { corefile, quiet: flags.quiet })
+        }
+    }
+}
+
+/// `-conf` as `--conf`; flags of one letter stay as they are.
+fn two_dashes(argument: OsString) -> OsString {
+    match argument.to_str() {
+        Some(text) if text.starts_with("-p") && text[2..].starts_with(|c: char| c == '=' || c.is_ascii_digit()) => {
+            argument
+        }
+        Some(text) if text.len() > 2 && text.starts_with('-') && !text.starts_with("--") => format!("-{text}").into(),
+        _ => argument,
+    }
+}
+
+/// Reads the Corefile that the flags name.
+fn read_corefile(flags: &ServeFlags) -> Result<Corefile, String> {
+    let (file, text) = match flags.conf.as_deref() {
+        Some("stdin") => {
+            let mut text = String::new();
+            io::stdin().read_to_string(&mut text).map_err(|why| format!("loading Corefile from stdin: {why}"))?;
+            ("stdin", text)
+        }
+        Some(file) => (file, std::fs::read_to_string(file).map_err(|why| format!("loading Corefile {file}: {why}"))?),
+        None => match std::fs::read_to_string("Corefile") {
+            Ok(text) => ("Corefile", text),
+            Err(why) if why.kind() == io::ErrorKind::NotFound => ("Corefile", String::new()),
+            Err(why) => return Err(format!("loading Corefile: {why}")),
+        },
+    };
+    Corefile::parse(file, &text, flags.port, &FileSystem).map_err(|why| why.to_string())
+}
+
+/// Checks files; all faults go to standard error.
+fn check(files: &[PathBuf], zone: Option<&str>, port: u16) -> Result<(), String> {
+    let origin = zone.map(parse_zone).transpose()?;
+    let mut errors = 0;
+    for path in files {
+        let text = std::fs::read(path).map_err(|why| format!("{}: {why}", path.display()))?;
+        let faults = if is_zone_file(path, &text) {
+            check_zone_file(path, origin.as_ref())
+        } else {
+            check_corefile(path, &text, port)
+        };
+        for (severity, text) in &faults {
+            let word = if *severity == Severity::Error { "error" } else { "warning" };
+            eprintln!("{word}: {text}");
+        }
+        let bad = faults.iter().filter(|(severity, _)| *severity == Severity::Error).count();
+        if bad == 0 {
+            log::plain(&format!("{}: OK", path.display()));
+        }
+        errors += bad;
+    }
+    match errors {
+        0 => Ok(()),
+        1 => Err("1 error".into()),
+        errors => Err(format!("{errors} errors")),
+    }
+}
+
+/// Whether a file is a zone file and no Corefile.
+fn is_zone_file(path: &Path, text: &[u8]) -> bool {
+    let named = path.file_name().is_some_and(|name| name.to_string_lossy().contains("Corefile"));
+    let is_soa = |word: &[u8]| word.eq_ignore_ascii_case(b"SOA");
+    !named && text.split(u8::is_ascii_whitespace).any(is_soa)
+}
+
+/// The faults of a zone file.
+fn check_zone_file(path: &Path, origin: Option<&Name>) -> Vec<(Severity, String)> {
+    let error = |text: String| (Severity::Error, text);
+    let parsed = match zonefile::read_file(path, origin, &Options::default()) {
+        Ok(parsed) => parsed,
+        Err(faults) => return faults.iter().map(|fault| error(fault.to_string())).collect(),
+    };
+    let Some(apex) = origin.cloned().or_else(|| parsed.apex().cloned()) else {
+        return vec![error(format!("{}: the zone has no SOA record", path.display()))];
+    };
+    zone_faults(&apex, &parsed, &path.display().to_string())
+}
+
+/// What rules a zone's records break, each with its place.
+fn zone_faults(apex: &Name, parsed: &Parsed, file: &str) -> Vec<(Severity, String)> {
+    let text = |fault: rules::Fault| {
+        let place = fault.record.and_then(|record| parsed.places.get(record));
+        let place = place.map_or_else(|| file.to_owned(), ToString::to_string);
+        (fault.severity, format!("{place}: {}", fault.message))
+    };
+    rules::check_zone(apex, &parsed.records).into_iter().map(text).collect()
+}
+
+/// The faults of a Corefile and of the zone files that it names.
+fn check_corefile(path: &Path, text: &[u8], port: u16) -> Vec<(Severity, String)> {
+    let errors = |faults: Vec<ConfigError>| faults.iter().map(|fault| (Severity::Error, fault.to_string())).collect();
+    let file = path.display().to_string();
+    let Ok(text) = std::str::from_utf8(text) else {
+        return vec![(Severity::Error, format!("{file}: a Corefile is UTF-8 text"))];
+    };
+    let corefile = match Corefile::check(&file, text, port, &FileSystem) {
+        Ok(corefile) => corefile,
+        Err(faults) => return errors(faults),
+    };
+    match plugin::setup(&corefile, &Hub::new(), &|name| std::env::var(name).ok()) {
+        Ok(ready) => ready.services.warnings.into_iter().map(|text| (Severity::Warning, text)).collect(),
+        Err(faults) => errors(faults),
+    }
+}
+
+/// Imports a zone file into the database of the Corefile.
+fn import(flags: &ServeFlags, file: &Path, zone: Option<&str>) -> Result<(), String> {
+    let origin = zone.map(parse_zone).transpose()?;
+    let label = file.display().to_string();
+    let spinner = spinner(&format!("reading {label}"));
+    let parsed = if label == "-" {
+        let mut text = Vec::new();
+        io::stdin().read_to_end(&mut text).map_err(|why| why.to_string())?;
+        zonefile::read_text("stdin", &text, origin.as_ref(), &Options::default())
+    } else {
+        zonefile::read_file(file, origin.as_ref(), &Options::default())
+    };
+    let parsed = parsed.map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
+    let apex = origin
+        .or_else(|| parsed.apex().cloned())
+        .ok_or_else(|| format!("{label}: the file has no SOA record; name its zone with --zone"))?;
+    let faults = zone_faults(&apex, &parsed, &label);
+    let (errors, warnings): (Vec<_>, Vec<_>) =
+        faults.into_iter().partition(|(severity, _)| *severity == Severity::Error);
+    for (_, text) in &warnings {
+        eprintln!("warning: {text}");
+    }
+    if !errors.is_empty() {
+        return Err(errors.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join("\n"));
+    }
+    spinner.set_message(format!("writing {} records", parsed.records.len()));
+    let database = database(flags, &apex)?;
+    let (serial, added, removed) = match Store::open(&database.data_dir) {
+        Ok(opened) => {
+            let edit = Edit {
+                who: std::env::var("USER").unwrap_or_else(|_| "zonda import".into()),
+                api: Api::Import,
+                ops: vec![Op::Import { apex: apex.clone(), records: parsed.records }],
+            };
+            let applied = opened.store.apply(edit).map_err(|why: EditError| why.to_string())?;
+            let turn = applied.zones.first();
+            let serial = match turn.and_then(|turn| turn.to) {
+                Some(serial) => Some(serial),
+                None => serial_of(&opened.store, &apex)?,
+            };
+            (
+                serial.map_or(0, |serial| serial.0),
+                turn.map_or(0, |turn| turn.added),
+                turn.map_or(0, |turn| turn.removed),
+            )
+        }
+        // The server has it open: it takes the zone over HTTP.
+        Err(StoreError::InUse(_)) => {
+            let mut text = Vec::new();
+            zonefile::write(&apex, rules::records_to_nodes(parsed.records), database.default_ttl, &mut text)
+                .map_err(|why| why.to_string())?;
+            Remote::log_in(&database)?.import(&apex, &text)?
+        }
+        Err(why) => return Err(why.to_string()),
+    };
+    spinner.finish_and_clear();
+    log::plain(&format!("{}: serial {serial}, {added} records added, {removed} removed", name::to_text(&apex)));
+    Ok(())
+}
+
+/// Writes a zone of the database as a zone file.
+fn export(flags: &ServeFlags, zone: &str, output: Option<&Path>) -> Result<(), String> {
+    let apex = parse_zone(zone)?;
+    let database = database(flags, &apex)?;
+    let mut text = Vec::new();
+    match Store::open(&database.data_dir) {
+        Ok(opened) => {
+            let mut nodes = Vec::new();
+            let found = opened.store.nodes(&apex, &mut |node| nodes.push(node)).map_err(|why| why.to_string())?;
+            if !found {
+                return Err(format!("there is no zone {} in {}", name::to_text(&apex), database.data_dir.display()));
+            }
+            zonefile::write(&apex, nodes, database.default_ttl, &mut text).map_err(|why| why.to_string())?;
+        }
+        Err(StoreError::InUse(_)) => Remote::log_in(&database)?.export(&apex, &mut text)?,
+        Err(why) => return Err(why.to_string()),
+    }
+    match output {
+        Some(path) => std::fs::write(path, text).map_err(|why| format!("{}: {why}", path.display())),
+        None => io::stdout().lock().write_all(&text).map_err(|why| why.to_string()),
+    }
+}
+
+/// The database of the Corefile that holds a zone, or would: that of the block with the longest zone above it.
+fn database(flags: &ServeFlags, apex: &Name) -> Result<Pocketbase, String> {
+    let corefile = read_corefile(flags)?;
+    let all = plugin::pocketbases(&corefile, &|name| std::env::var(name).ok()).map_err(|why| why.to_string())?;
+    all.into_iter()
+        .filter_map(|(zones, database)| {
+            let above = zones.iter().filter(|zone| apex.ends_with(zone)).map(|zone| zone.len()).max();
+            above.map(|octets| (octets, database))
+        })
+        .max_by_key(|(octets, _)| *octets)
+        .map(|(_, database)| database)
+        .ok_or_else(|| format!("the Corefile has no pocketbase line for {}", name::to_text(apex)))
+}
+
+/// The serial of a zone that did not change.
+fn serial_of(store: &Store, apex: &Name) -> Result<Option<store::Serial>, String> {
+    let zones = store.zones().map_err(|why| why.to_string())?;
+    Ok(zones.into_iter().find(|zone| zone.apex == *apex).map(|zone| zone.serial))
+}
+
+/// A zone's name on the command line, with or without its final dot.
+fn parse_zone(text: &str) -> Result<Name, String> {
+    name::parse(text, Some(&Name::root_bytes())).map_err(|why| format!("{text}: {why}"))
+}
+
+/// Shows on a terminal that something is going on.
+fn spinner(text: &str) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let spinner = ProgressBar::new_spinner().with_message(text.to_owned());
+    spinner.enable_steady_tick(Duration::from_millis(100));
+    spinner
+}
+
+/// Shown under the help.
+const EXAMPLES: &str = "Examples:
+  zonda                                        serve what ./Corefile says
+  zonda -conf /etc/zonda/Corefile -p 1053      serve another one, on port 1053 where it names none
+  zonda check Corefile db.example.org          find faults before a restart does
+  zonda import db.example.org --zone example.org
+  zonda export example.org > db.example.org";

@@ -1,0 +1,155 @@
+//! The admin service: the HTTP API that reads and edits the zones of a store.
+//!
+//! [`start`] makes an [`Admin`] from an [`AdminConfig`] and a [`Store`]; it runs on threads of its own, apart from those
+//! that answer DNS, until [`Admin::stop`]. Two APIs share the listener: that of PocketBase for the collection
+//! `coredns_records`, so that existing clients go on working, and zonda's own for whole zones under `/api/zonda/`. All
+//! routes stand in one table ([`routes`]) with the right that each needs.
+//!
+//! The answer to a write is sent after [`Store::apply`] has returned: what was acknowledged is durable and served. This
+//! room never answers DNS, and it never serves the well-known default password to the network ([`listen`]).
+
+mod account;
+mod attempts;
+mod auth;
+mod body;
+mod call;
+mod collections;
+mod connection;
+mod error;
+mod fields;
+mod json;
+mod listen;
+mod password;
+mod record;
+mod record_input;
+mod records;
+mod routes;
+mod server;
+mod site;
+mod time;
+mod token;
+mod zonefile;
+mod zones;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::plugin::Password;
+use store::{Store, StoreError};
+use tokio::runtime::{self, Runtime};
+
+use server::Server;
+use site::Site;
+
+/// What the admin service needs to know.
+#[derive(Clone, Debug)]
+pub struct AdminConfig {
+    /// Where to listen; narrowed to loopback while the password is the well-known default.
+    pub listen: SocketAddr,
+    /// The superuser's e-mail address.
+    pub email: String,
+    /// The superuser's password.
+    pub password: Password,
+    /// Seconds that an exported record without a TTL gets.
+    pub default_ttl: u32,
+}
+
+/// Why the admin service cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// The address is taken, not ours, or needs a privilege.
+    #[error("the HTTP service cannot listen on {address}: {why}")]
+    Listen {
+        /// The address as narrowed.
+        address: SocketAddr,
+        /// The system's reason.
+        why: std::io::Error,
+    },
+    /// Threads or the system's random numbers cannot be had.
+    #[error("the HTTP service cannot start: {0}")]
+    System(String),
+    /// The account cannot be read or written.
+    #[error("the superuser's account: {0}")]
+    Account(#[from] StoreError),
+    /// What the store keeps as the account is none.
+    #[error("the superuser's account in the database is damaged: {0}")]
+    DamagedAccount(String),
+}
+
+/// A running admin service; ends when it is dropped, though more gently by [`Admin::stop`].
+pub struct Admin {
+    /// The threads; taken by [`Admin::stop`].
+    runtime: Option<Runtime>,
+    /// What runs on them.
+    server: Option<Server>,
+    /// The first address it listens on.
+    local_addr: SocketAddr,
+    /// What the operator should know.
+    warnings: Vec<String>,
+}
+
+/// Sets up the account, binds the listeners and begins to serve.
+pub fn start(config: AdminConfig, store: Store) -> Result<Admin, AdminError> {
+    let (listeners, warnings) = listen::bind(config.listen, config.password.is_default())?;
+    let local_addr = listeners[0].1;
+    let account = account::set(&store, &config.email, &config.password)?;
+    let site = Arc::new(Site::new(&config, account, store));
+    let runtime = runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .max_blocking_threads(BLOCKING_MAX)
+        .thread_name("zonda-http")
+        .enable_all()
+        .build()
+        .map_err(|why| AdminError::System(why.to_string()))?;
+    let entered = runtime.enter();
+    let sockets = listeners.into_iter().map(|(socket, _)| socket);
+    let server = Server::start(sockets, &site).map_err(|why| AdminError::System(why.to_string()))?;
+    drop(entered);
+    Ok(Admin { runtime: Some(runtime), server: Some(server), local_addr, warnings })
+}
+
+impl Admin {
+    /// Accepts no more requests, waits at most `grace` for those under way, and ends.
+    pub fn stop(mut self, grace: Duration) {
+        if let (Some(runtime), Some(server)) = (self.runtime.take(), self.server.take()) {
+            runtime.block_on(server.stop(grace));
+            // A write that has begun is durable or not by itself; this is for its verdict to be logged.
+            runtime.shutdown_timeout(grace.min(Duration::from_secs(1)));
+        }
+    }
+
+    /// The address it listens on, the first if there are several.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// What the operator should know about this start, a sentence each.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+}
+
+impl Drop for Admin {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl fmt::Debug for Admin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admin").field("local_addr", &self.local_addr).finish_non_exhaustive()
+    }
+}
+
+/// Threads that speak HTTP. Two, so that one long JSON body does not hold up all others.
+const WORKERS: usize = 2;
+
+/// Threads for what blocks on the disk: enough writers to share a commit, few enough to bound their stacks.
+const BLOCKING_MAX: usize = 96;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,148 @@
+//! The collection of records: list, view, create, update, delete.
+
+use std::sync::{Arc, OnceLock};
+
+use serde_json::json;
+use store::edit::{Api, Applied, Edit, EditError, Op};
+use store::{Faulty, Row};
+
+use super::call::{Call, Query, Reply};
+use super::error::{ApiError, FieldFaults};
+use super::record;
+use super::record_input::Input;
+use super::site::Site;
+
+/// `GET …/records`
+pub(super) async fn list(call: Call) -> Result<Reply, ApiError> {
+    let page = Page::parse(&call.query)?;
+    let skip = (page.page - 1).saturating_mul(page.size);
+    let found = call.site.blocking(move |store| store.rows(skip, page.size as usize)).await?;
+    let (rows, total) = found.map_err(|why| ApiError::store(&why))?;
+    let (total, pages) = match page.skip_total {
+        true => (-1, -1),
+        false => (total as i64, total.div_ceil(page.size) as i64),
+    };
+    Ok(Reply::List(json!({
+        "items": rows.iter().map(record::to_json).collect::<Vec<_>>(),
+        "page": page.page,
+        "perPage": page.size,
+        "totalItems": total,
+        "totalPages": pages,
+    })))
+}
+
+/// `GET …/records/{id}`
+pub(super) async fn view(call: Call) -> Result<Reply, ApiError> {
+    let id = record::id_from_text(call.path("id")).ok_or_else(ApiError::not_found)?;
+    let row = call.site.blocking(move |store| store.row(id)).await?;
+    let row = row.map_err(|why| ApiError::store(&why))?;
+    row.as_ref().map(|row| Reply::Json(record::to_json(row))).ok_or_else(ApiError::not_found)
+}
+
+/// `POST …/records`
+pub(super) async fn create(mut call: Call) -> Result<Reply, ApiError> {
+    let input = Input::new(call.take_fields(MALFORMED).await?);
+    let row = input.to_row(None).map_err(|faults| ApiError::fields(NOT_CREATED, faults))?;
+    let applied = apply(&call.site, Op::Create(row)).await?;
+    one(applied.map_err(|why| ApiError::edit(NOT_CREATED, why))?)
+}
+
+/// `PATCH …/records/{id}`
+pub(super) async fn update(mut call: Call) -> Result<Reply, ApiError> {
+    let id = record::id_from_text(call.path("id")).ok_or_else(ApiError::not_found)?;
+    let input = Input::new(call.take_fields(MALFORMED).await?);
+    // What is wrong with the fields shows inside the transaction, and comes out beside its verdict.
+    let found: Arc<OnceLock<FieldFaults>> = Arc::default();
+    let faults = Arc::clone(&found);
+    let change = move |row: &Row| {
+        input.to_row(Some(row)).map_err(|why| {
+            let _ = faults.set(why);
+            EditError::Rule { op: 0, field: Faulty::Content, message: String::new() }
+        })
+    };
+    let applied = apply(&call.site, Op::Update(id, Box::new(change))).await?;
+    let applied = applied.map_err(|why| match found.get() {
+        Some(faults) => ApiError::fields(NOT_UPDATED, faults.clone()),
+        None => ApiError::edit(NOT_UPDATED, why),
+    });
+    one(applied?)
+}
+
+/// `DELETE …/records/{id}`
+pub(super) async fn delete(call: Call) -> Result<Reply, ApiError> {
+    let id = record::id_from_text(call.path("id")).ok_or_else(ApiError::not_found)?;
+    let applied = apply(&call.site, Op::Delete(id)).await?;
+    applied.map_err(|why| ApiError::edit(NOT_DELETED, why))?;
+    Ok(Reply::Empty)
+}
+
+/// Applies an edit of one op; back when it is durable and served.
+async fn apply(site: &Site, op: Op) -> Result<Result<Applied, EditError>, ApiError> {
+    let edit = Edit { who: site.account.email.clone(), api: Api::Pocketbase, ops: vec![op] };
+    site.blocking(move |store| store.apply(edit)).await
+}
+
+/// The record that an edit of one row gave.
+fn one(applied: Applied) -> Result<Reply, ApiError> {
+    match applied.rows.first() {
+        Some(row) => Ok(Reply::Json(record::to_json(row))),
+        None => Err(ApiError::internal("the store gave no row for an edit of one")),
+    }
+}
+
+/// Which part of a list is wanted.
+struct Page {
+    /// The page, counted from 1.
+    page: u64,
+    /// Records on a page.
+    size: u64,
+    /// Whether the totals do not matter.
+    skip_total: bool,
+}
+
+impl Page {
+    /// Reads the parameters of a list.
+    fn parse(query: &Query) -> Result<Self, ApiError> {
+        if query.get("filter").is_some() {
+            return Err(ApiError::bad_request("The parameter filter is not supported by this version of zonda."));
+        }
+        // The order of insertion is the one that there is.
+        if !matches!(query.get("sort"), None | Some("@rowid" | "+@rowid")) {
+            return Err(ApiError::bad_request("The parameter sort is not supported by this version of zonda."));
+        }
+        let number = |name, default: u64| match query.get(name) {
+            None => Ok(default),
+            Some(text) => match text.parse::<i64>() {
+                Ok(number) => Ok(u64::try_from(number).ok().filter(|number| *number != 0).unwrap_or(default)),
+                Err(_) => Err(ApiError::malformed()),
+            },
+        };
+        Ok(Self {
+            page: number("page", 1)?,
+            size: number("perPage", SIZE_DEFAULT)?.min(SIZE_MAX),
+            skip_total: match query.get("skipTotal") {
+                None | Some("0" | "f" | "F" | "false" | "FALSE" | "False") => false,
+                Some("1" | "t" | "T" | "true" | "TRUE" | "True") => true,
+                Some(_) => return Err(ApiError::malformed()),
+            },
+        })
+    }
+}
+
+/// A body that cannot be read.
+const MALFORMED: &str = "Something went wrong while processing your request.";
+
+/// A refused creation.
+const NOT_CREATED: &str = "Failed to create record.";
+
+/// A refused update.
+const NOT_UPDATED: &str = "Failed to update record.";
+
+/// A refused deletion.
+const NOT_DELETED: &str = "Failed to delete record.";
+
+/// Records on a page that names no number.
+const SIZE_DEFAULT: u64 = 30;
+
+/// Records on the biggest page.
+const SIZE_MAX: u64 = 1000;

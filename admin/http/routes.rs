@@ -1,0 +1,208 @@
+//! The table of routes: method, path, the right that is needed, the bound of the body, and who handles it.
+//!
+//! Everything that can be asked stands in [`ROUTES`]; the way of a request past rights and headers is in this file.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{RawPathParams, Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodFilter, on};
+
+use super::body::Inbound;
+use super::call::{Call, Query, Reply};
+use super::error::ApiError;
+use super::fields::Fields;
+use super::site::Site;
+use super::{auth, collections, listen, records, zones};
+
+/// A row of the table.
+pub(super) struct Route {
+    /// The method; HEAD goes with GET.
+    pub(super) method: MethodFilter,
+    /// The path with its parameters.
+    pub(super) path: &'static str,
+    /// What the bearer of the request has to be.
+    pub(super) right: Right,
+    /// Octets of the longest body.
+    pub(super) body_max: usize,
+    /// Who answers.
+    pub(super) handler: Handler,
+}
+
+/// The right that a route needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Right {
+    /// None.
+    Anyone,
+    /// A superuser's token, else 401.
+    Superuser,
+    /// The collection of records, else 404, and a superuser's token, else 403.
+    Records,
+}
+
+/// A function that answers a call.
+type Handler = fn(Call) -> Pin<Box<dyn Future<Output = Result<Reply, ApiError>> + Send>>;
+
+/// Where a request came from; set for each connection.
+#[derive(Clone, Copy)]
+pub(super) struct Peer(pub(super) SocketAddr);
+
+/// Makes the table's rows of function names.
+macro_rules! routes {
+    ($($method:ident $path:literal $right:ident $body_max:ident $handler:path;)*) => {
+        &[$(Route {
+            method: MethodFilter::$method,
+            path: $path,
+            right: Right::$right,
+            body_max: $body_max,
+            handler: |call| Box::pin($handler(call)),
+        }),*]
+    };
+}
+
+/// All that can be asked.
+#[rustfmt::skip]
+pub(super) const ROUTES: &[Route] = routes! {
+    GET    "/api/health"                                      Anyone    NONE     collections::health;
+    GET    "/api/collections"                                 Superuser NONE     collections::list;
+    GET    "/api/collections/{collection}"                    Superuser NONE     collections::view;
+    GET    "/api/collections/{collection}/auth-methods"       Anyone    NONE     auth::methods;
+    POST   "/api/collections/{collection}/auth-with-password" Anyone    SMALL    auth::with_password;
+    POST   "/api/collections/{collection}/auth-refresh"       Superuser SMALL    auth::refresh;
+    POST   "/api/collections/{collection}/impersonate/{id}"   Superuser SMALL    auth::impersonate;
+    GET    "/api/collections/{collection}/records"            Records   NONE     records::list;
+    POST   "/api/collections/{collection}/records"            Records   RECORD   records::create;
+    GET    "/api/collections/{collection}/records/{id}"       Records   NONE     records::view;
+    PATCH  "/api/collections/{collection}/records/{id}"       Records   RECORD   records::update;
+    DELETE "/api/collections/{collection}/records/{id}"       Records   NONE     records::delete;
+    GET    "/api/zonda/zones"                                 Superuser NONE     zones::list;
+    DELETE "/api/zonda/zones/{zone}"                          Superuser NONE     zones::remove;
+    GET    "/api/zonda/zones/{zone}/zonefile"                 Superuser NONE     zones::export;
+    PUT    "/api/zonda/zones/{zone}/zonefile"                 Superuser ZONEFILE zones::import;
+};
+
+/// No body is read.
+const NONE: usize = 0;
+
+/// A body of what is no record; guests may send it, so it is small.
+const SMALL: usize = 64 << 10;
+
+/// A record, as PocketBase bounds it: 32 MiB and one for JSON.
+const RECORD: usize = 33 << 20;
+
+/// A zone file.
+const ZONEFILE: usize = 256 << 20;
+
+/// The service that answers all requests.
+pub(super) fn router(site: &Arc<Site>) -> Router {
+    let mut router = Router::new();
+    for route in ROUTES {
+        let handler = move |State(site): State<Arc<Site>>,
+                            params: Result<RawPathParams, RawPathParamsRejection>,
+                            request: Request| async move {
+            match params {
+                Ok(params) => answer(site, route, &params, request).await,
+                // Octets in the path that are no text name nothing.
+                Err(_) => Err(ApiError::not_found()),
+            }
+        };
+        router = router.route(route.path, on(route.method, handler));
+    }
+    router
+        .fallback(not_found)
+        // A wrong method is a wrong path to PocketBase.
+        .method_not_allowed_fallback(not_found)
+        .layer(middleware::from_fn_with_state(Arc::clone(site), surround))
+        .with_state(Arc::clone(site))
+}
+
+/// Answers a request that has a row in the table.
+async fn answer(
+    site: Arc<Site>,
+    route: &'static Route,
+    params: &RawPathParams,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (parts, body) = request.into_parts();
+    let inbound = Inbound::new(&parts.headers, body);
+    let authorization = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let call = Call {
+        peer: parts.extensions.get().map_or_else(|| SocketAddr::from(([0; 4], 0)), |peer: &Peer| peer.0),
+        path: params.iter().map(|(name, value)| (name.into(), value.into())).collect(),
+        query: Query::parse(parts.uri.query()),
+        token: authorization.and_then(|header| site.signer.check(header)),
+        headers: parts.headers,
+        inbound: Some(inbound),
+        body_max: route.body_max,
+        site,
+    };
+    match route.right {
+        Right::Anyone => {}
+        Right::Superuser if call.token.is_none() => return Err(ApiError::unauthorized()),
+        Right::Superuser => {}
+        Right::Records if !collections::is_records(call.path("collection")) => return Err(ApiError::no_collection()),
+        Right::Records if call.token.is_none() => return Err(ApiError::forbidden()),
+        Right::Records => {}
+    }
+    let fields = call.query.get("fields").and_then(Fields::parse);
+    let reply = (route.handler)(call).await?;
+    Ok(reply.into_response(fields.as_ref()))
+}
+
+/// Answers what has no row.
+async fn not_found(request: Request) -> ApiError {
+    let (parts, body) = request.into_parts();
+    drop(Inbound::new(&parts.headers, body));
+    ApiError::not_found()
+}
+
+/// What happens around every request: preflights are answered, requests from elsewhere are refused while the password is
+/// the default one, and each answer gets the headers that all have.
+async fn surround(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
+    // Scripts of other sites may use PocketBase's API, as they always could; zonda's own is not theirs.
+    let is_shared = !request.uri().path().starts_with(NATIVE);
+    let mut response = if site.is_local_only && !listen::is_local(request.headers(), request.uri()) {
+        let (parts, body) = request.into_parts();
+        drop(Inbound::new(&parts.headers, body));
+        ApiError::new(StatusCode::FORBIDDEN, LOCAL_ONLY).into_response()
+    } else if request.method() == Method::OPTIONS && is_shared {
+        preflight(&request)
+    } else {
+        next.run(request).await
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN"));
+    headers.append(header::VARY, HeaderValue::from_static("Origin"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if is_shared {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    }
+    response
+}
+
+/// Answers the question of a browser whether a script of another site may ask.
+fn preflight(request: &Request) -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET,HEAD,PUT,PATCH,POST,DELETE"));
+    if let Some(asked) = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
+    }
+    response
+}
+
+/// Where zonda's own API lives.
+const NATIVE: &str = "/api/zonda/";
+
+/// Why a request from elsewhere is refused.
+const LOCAL_ONLY: &str = "The superuser still has the well-known default password, so only requests made on the server \
+                          itself are answered. Set su_password in the Corefile or COREDNS_PB_SUPERUSER_PWD.";

@@ -1,0 +1,157 @@
+//! Accepts connections, serves HTTP/1.1 on them, and stops gently.
+
+use std::io;
+use std::net;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinHandle;
+
+use super::connection::Connection;
+use super::routes::{self, Peer};
+use super::site::Site;
+use engine::log;
+
+/// The listeners at work.
+pub(super) struct Server {
+    /// Tells listeners and connections to end.
+    stop: watch::Sender<bool>,
+    /// The listeners.
+    listeners: Vec<JoinHandle<()>>,
+    /// Whole again when all connections have ended.
+    room: Arc<Semaphore>,
+}
+
+/// The service of one connection before it knows its peer.
+type Routes = TowerToHyperService<axum::Router>;
+
+impl Server {
+    /// Begins to accept. Has to be called inside a runtime.
+    pub(super) fn start(sockets: impl Iterator<Item = net::TcpListener>, site: &Arc<Site>) -> io::Result<Self> {
+        let (stop, stopped) = watch::channel(false);
+        let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let routes = TowerToHyperService::new(routes::router(site));
+        let listeners = sockets.map(|socket| {
+            let listener = Listener {
+                socket: TcpListener::from_std(socket)?,
+                room: Arc::clone(&room),
+                routes: routes.clone(),
+                stopped: stopped.clone(),
+            };
+            let mut stopped = stopped.clone();
+            Ok(tokio::spawn(async move {
+                tokio::select! {
+                    () = listener.run() => {}
+                    // An error means that the server is gone, too.
+                    _ = stopped.changed() => {}
+                }
+            }))
+        });
+        let listeners = listeners.collect::<io::Result<_>>()?;
+        Ok(Self { stop, listeners, room })
+    }
+
+    /// Accepts no more, and waits at most `grace` for the requests under way.
+    pub(super) async fn stop(self, grace: Duration) {
+        let _ = self.stop.send(true);
+        for listener in self.listeners {
+            let _ = listener.await;
+        }
+        let _ = tokio::time::timeout(grace, self.room.acquire_many(CONNECTIONS_MAX as u32)).await;
+    }
+}
+
+/// One listening socket.
+struct Listener {
+    socket: TcpListener,
+    /// Room for connections, shared by all listeners.
+    room: Arc<Semaphore>,
+    routes: Routes,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Listener {
+    /// Accepts for ever.
+    async fn run(self) {
+        let mut is_failing = false;
+        loop {
+            let Ok(room) = Arc::clone(&self.room).acquire_owned().await else {
+                return;
+            };
+            match self.socket.accept().await {
+                Ok((stream, peer)) => {
+                    is_failing = false;
+                    self.serve(stream, Peer(peer), room);
+                }
+                Err(why) if is_about_one_client(&why) => {}
+                Err(why) => {
+                    // Too many open files, most likely: say so once, and do not spin.
+                    if !std::mem::replace(&mut is_failing, true) {
+                        log::error(&format!("HTTP service: cannot accept connections: {why}"));
+                    }
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Serves one connection on a task of its own.
+    fn serve(&self, stream: TcpStream, peer: Peer, room: OwnedSemaphorePermit) {
+        // Without it answers only come later.
+        let _ = stream.set_nodelay(true);
+        let routes = self.routes.clone();
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer);
+            routes.call(request.map(Body::new))
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_TIME)
+            .max_headers(HEADERS_MAX)
+            .max_buf_size(HEADER_OCTETS_MAX)
+            .serve_connection(TokioIo::new(Connection::new(stream)), service);
+        let mut stopped = self.stopped.clone();
+        tokio::spawn(async move {
+            let mut connection = pin!(connection);
+            // A client that goes away or sends no HTTP is its own affair.
+            tokio::select! {
+                _ = connection.as_mut() => {}
+                _ = stopped.changed() => {
+                    connection.as_mut().graceful_shutdown();
+                    let _ = connection.await;
+                }
+            }
+            drop(room);
+        });
+    }
+}
+
+/// Whether accepting failed for a client that has gone again.
+fn is_about_one_client(why: &io::Error) -> bool {
+    matches!(why.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted)
+}
+
+/// Connections at once; more wait in the system's queue.
+const CONNECTIONS_MAX: usize = 512;
+
+/// How long the headers of a request may take, and a connection may wait for the next request.
+const HEADER_TIME: Duration = Duration::from_secs(15);
+
+/// Headers of one request; more get 431.
+const HEADERS_MAX: usize = 100;
+
+/// Octets of a request's line and headers, 431 beyond, and of a connection's buffer.
+const HEADER_OCTETS_MAX: usize = 64 * 1024;
+
+/// The pause after accepting has failed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

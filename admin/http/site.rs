@@ -1,0 +1,70 @@
+//! What all requests share.
+
+use std::sync::Arc;
+
+use store::Store;
+use tokio::sync::Semaphore;
+
+use super::AdminConfig;
+use super::account::Account;
+use super::attempts::Attempts;
+use super::error::ApiError;
+use super::token::Signer;
+
+/// The store, the account, and the bounds on costly work.
+pub(super) struct Site {
+    /// The zones.
+    store: Store,
+    /// The superuser.
+    pub(super) account: Account,
+    /// Makes and checks the superuser's tokens.
+    pub(super) signer: Signer,
+    /// Logins that failed of late.
+    pub(super) attempts: Attempts,
+    /// Password hashes at work: each takes 19 MiB.
+    pub(super) hashing: Semaphore,
+    /// Zone files being read: a body and its records lie in memory.
+    pub(super) imports: Semaphore,
+    /// Zone files being written: each keeps a transaction of the database open.
+    pub(super) exports: Arc<Semaphore>,
+    /// Seconds that an exported record without a TTL gets.
+    pub(super) default_ttl: u32,
+    /// Whether only this machine may ask, because the whole world knows the password.
+    pub(super) is_local_only: bool,
+}
+
+impl Site {
+    /// Puts the parts together.
+    pub(super) fn new(config: &AdminConfig, account: Account, store: Store) -> Self {
+        Self {
+            store,
+            signer: Signer::new(&account),
+            account,
+            attempts: Attempts::default(),
+            hashing: Semaphore::new(HASHING_MAX),
+            imports: Semaphore::new(IMPORTS_MAX),
+            exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
+            default_ttl: config.default_ttl,
+            is_local_only: config.password.is_default(),
+        }
+    }
+
+    /// Does on a thread of its own what blocks or computes for long.
+    pub(super) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let store = self.store.clone();
+        let done = tokio::task::spawn_blocking(move || work(&store)).await;
+        done.map_err(|why| ApiError::internal(&why.to_string()))
+    }
+}
+
+/// Password hashes at work at once.
+const HASHING_MAX: usize = 2;
+
+/// Zone files read at once.
+const IMPORTS_MAX: usize = 1;
+
+/// Zone files written at once.
+const EXPORTS_MAX: usize = 4;

@@ -1,0 +1,102 @@
+//! zonda's own API: whole zones, listed, exported, imported and removed.
+
+use std::sync::Arc;
+
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use serde_json::{Value, json};
+use store::edit::{Api, Edit, EditError, Op};
+use store::{Name, Store, name};
+
+use super::call::{Call, Reply};
+use super::error::{ApiError, FieldFaults};
+use super::time;
+use super::zonefile::{self, Refusal};
+
+/// `GET /api/zonda/zones`
+pub(super) async fn list(call: Call) -> Result<Reply, ApiError> {
+    let zones = call.site.blocking(Store::zones).await?;
+    let zones = zones.map_err(|why| ApiError::store(&why))?;
+    let zones = zones.iter().map(|zone| {
+        json!({
+            "zone": name::to_text(&zone.apex),
+            "serial": zone.serial.into_int(),
+            "records": zone.records,
+            "updated": time::to_text(zone.updated),
+        })
+    });
+    Ok(Reply::Json(json!({ "zones": zones.collect::<Vec<_>>() })))
+}
+
+/// `GET /api/zonda/zones/{zone}/zonefile`
+pub(super) async fn export(call: Call) -> Result<Reply, ApiError> {
+    let apex = apex(&call)?;
+    match zonefile::export(&call.site, apex).await? {
+        Some(body) => {
+            let headers =
+                [(header::CONTENT_TYPE, "text/dns; charset=utf-8"), (header::CONTENT_DISPOSITION, "attachment")];
+            Ok(Reply::Whole((headers, body).into_response()))
+        }
+        None => Err(no_zone()),
+    }
+}
+
+/// `PUT /api/zonda/zones/{zone}/zonefile`
+pub(super) async fn import(mut call: Call) -> Result<Reply, ApiError> {
+    let apex = apex(&call)?;
+    let site = Arc::clone(&call.site);
+    let permit = site.imports.acquire().await;
+    let text = call.take_body().await?;
+    let who = site.account.email.clone();
+    let imported = site.blocking(move |store| zonefile::import(store, apex, &text, who)).await?;
+    drop(permit);
+    match imported {
+        Ok(imported) => Ok(Reply::Json(json!({
+            "zone": name::to_text(&imported.apex),
+            "serial": imported.serial.map(|serial| serial.into_int()),
+            "added": imported.added,
+            "removed": imported.removed,
+            "warnings": lines(&imported.warnings),
+        }))),
+        Err(Refusal::Faults(faults)) => {
+            let mut fields = FieldFaults::default();
+            fields.insert("zonefile", lines(&faults));
+            Err(ApiError::fields(NOT_IMPORTED, fields))
+        }
+        Err(Refusal::Store(why)) => Err(ApiError::store(&why)),
+    }
+}
+
+/// `DELETE /api/zonda/zones/{zone}`
+pub(super) async fn remove(call: Call) -> Result<Reply, ApiError> {
+    let apex = apex(&call)?;
+    let ops = vec![Op::RemoveZone(apex)];
+    let edit = Edit { who: call.site.account.email.clone(), api: Api::Native, ops };
+    match call.site.blocking(move |store| store.apply(edit)).await? {
+        Ok(_) => Ok(Reply::Empty),
+        Err(EditError::NoZone(_)) => Err(no_zone()),
+        Err(why) => Err(ApiError::edit("Failed to remove the zone.", why)),
+    }
+}
+
+/// The zone in the path.
+fn apex(call: &Call) -> Result<Name, ApiError> {
+    name::parse(call.path("zone"), Some(&Name::root_bytes())).map_err(|why| {
+        let mut faults = FieldFaults::default();
+        faults.invalid("zone", &why.to_string());
+        ApiError::fields("The path does not name a zone.", faults)
+    })
+}
+
+/// 404 for a zone that is not there.
+fn no_zone() -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, "There is no such zone.")
+}
+
+/// Faults as an array.
+fn lines(faults: &[zonefile::Line]) -> Value {
+    faults.iter().map(|fault| json!({ "line": fault.line, "message": fault.message })).collect()
+}
+
+/// A refused zone file.
+const NOT_IMPORTED: &str = "The zone file has faults, nothing was written.";

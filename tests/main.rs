@@ -1,0 +1,21 @@
+//! zonda from outside: what it answers, what it prints, what it keeps.
+//!
+//! * `any_message`: what holds for the answer to any octets
+//! * `cases`: zones, questions and the expected answers as text, one file a topic under `cases/`
+//! * `packets`: messages octet for octet, `cases/packets.packets`
+//! * `support`: servers to ask, in memory, over sockets and as the real program
+//! * `manual`: the examples that a Corefile user knows
+//! * `plugins`: each plugin over a real socket
+//! * `program`: the command line
+//! * `http`: records written over HTTP and answered over DNS
+//! * `readme`: every example of the README
+
+mod any_message;
+mod cases;
+mod http;
+mod manual;
+mod packets;
+mod plugins;
+mod program;
+mod readme;
+mod support;

@@ -1,0 +1,73 @@
+//! Messages octet for octet: `case NAME`, `in HEX`, `out HEX` or `out silence`.
+
+use engine::plugin::Transport;
+
+use crate::any_message;
+use crate::support::{InMemory, Question};
+
+#[test]
+fn packet_file() {
+    let zone = "@ 300 SOA ns1 host 1 1 1 1 60\n@ 300 NS ns1\nns1 300 A 192.0.2.53\nwww 300 A 192.0.2.1\n";
+    let mut server = InMemory::with_zones(&[("example.org".into(), zone.into())]);
+    let (mut case, mut message, mut passed) = ("", Vec::new(), 0);
+    for line in include_str!("cases/packets.packets").lines() {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match word {
+            "case" => case = rest,
+            "in" => message = octets(rest),
+            "out" => {
+                let expected = (rest != "silence").then(|| octets(rest));
+                for transport in [Transport::Udp, Transport::Tcp] {
+                    assert_eq!(server.send(&message, transport), expected, "{case} over {}", transport.name());
+                }
+                passed += 1;
+            }
+            "" | "#" => {}
+            other => panic!("unknown line {other:?}"),
+        }
+    }
+    assert!(passed >= 40, "{passed} packets");
+}
+
+/// Octets from hex; `www` stands for a name.
+fn octets(text: &str) -> Vec<u8> {
+    let digits: String = text.replace("www", "03777777076578616d706c65036f726700").split(' ').collect();
+    digits
+        .as_bytes()
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
+}
+
+#[test]
+fn mutated_messages_keep_the_rules_of_messages() {
+    let mut server = any_message::server();
+    let seeds: Vec<Vec<u8>> =
+        include_str!("cases/packets.packets").lines().filter_map(|line| line.strip_prefix("in ")).map(octets).collect();
+    let names = ["a", "x.w", "l", "x.d", "x.sub", "svc", "ent", "big", "nx", "example"];
+    let mut state = 1u64;
+    let mut below = |bound: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % bound
+    };
+    for _ in 0..50_000 {
+        let mut message = if below(2) == 0 {
+            seeds[below(seeds.len())].clone()
+        } else {
+            let qname = format!("{}.example.org.", names[below(names.len())]);
+            let mut question = Question::new(&qname, store::Rtype::from_int(below(300) as u16));
+            question.edns_size = (below(2) == 0).then(|| below(65_536) as u16);
+            question.message()
+        };
+        for _ in 0..below(4) {
+            let length = message.len();
+            match below(4) {
+                _ if length == 0 => {}
+                0 => message.truncate(below(length)),
+                1 => message.extend((0..below(20)).map(|_| below(256) as u8)),
+                _ => message[below(length)] = [0, 1, 0xc0, 0xff, 0x3f, below(256) as u8][below(6)],
+            }
+        }
+        any_message::check(&mut server, &message);
+    }
+}

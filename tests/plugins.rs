@@ -1,0 +1,178 @@
+//! Each plugin over real sockets, against the real program.
+
+use std::net::SocketAddr;
+
+use store::Rtype;
+
+use crate::cases::describe;
+use crate::support::{Program, Question, exchange_tcp, exchange_udp};
+
+/// A small zone at a serial.
+fn zone(serial: u32, address: &str) -> String {
+    format!("@ 60 SOA ns1 host {serial} 1h 1h 1h 60\n@ 60 NS ns1\nns1 60 A 192.0.2.53\nwww 60 A {address}\n")
+}
+
+/// The answer to a question for A as text; the rcode where there is none.
+fn a(reply: &[u8]) -> Vec<String> {
+    let mut found = describe(reply);
+    found.sections.remove("answer").unwrap_or(found.status)
+}
+
+#[test]
+fn bind_listens_where_it_says_and_root_gives_the_folder() {
+    let corefile = "example.org:PORT {\n    bind 127.0.0.1 127.0.0.3 ::1 {\n        except 127.0.0.3\n    }\n    root zones\n    file db\n}\n.:PORT {\n    bind 127.0.0.1\n    whoami\n}\n";
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("zones")).unwrap();
+    std::fs::write(folder.path().join("zones/db"), zone(1, "192.0.2.1")).unwrap();
+    let port = crate::support::free_port();
+    std::fs::write(folder.path().join("Corefile"), corefile.replace("PORT", &port.to_string())).unwrap();
+    let program = Program::run(folder, port, &[]);
+    let message = Question::new("www.example.org.", Rtype::A).message();
+    for address in ["127.0.0.1", "::1"] {
+        let server = SocketAddr::new(address.parse().unwrap(), program.port);
+        let expected = ["www.example.org. 60 IN A 192.0.2.1"];
+        assert_eq!(a(&exchange_udp(server, &message, 5000).unwrap()), expected, "{server}");
+        assert_eq!(a(&exchange_tcp(server, std::slice::from_ref(&message))[0]), expected, "{server}");
+    }
+    assert!(exchange_udp(SocketAddr::new("127.0.0.3".parse().unwrap(), program.port), &message, 100).is_none());
+    assert!(program.text().contains(&format!("example.org.:{} on ::1", program.port)), "{}", program.text());
+}
+
+#[test]
+fn without_bind_the_answer_comes_from_the_address_that_was_asked() {
+    let program = Program::start(".:PORT {\n    whoami\n}\n", &[]);
+    let message = Question::new("example.org.", Rtype::A).message();
+    for address in ["127.0.0.1", "127.0.0.2", "127.8.9.10", "::1"] {
+        // A connected socket takes answers from the address it asked only.
+        let server = SocketAddr::new(address.parse().unwrap(), program.port);
+        let reply = exchange_udp(server, &message, 5000).unwrap_or_else(|| panic!("{server}"));
+        assert_eq!(describe(&reply).status, ["NOERROR", "aa"]);
+        assert_eq!(describe(&exchange_tcp(server, std::slice::from_ref(&message))[0]).status, ["NOERROR", "aa"]);
+    }
+}
+
+#[test]
+fn file_is_read_anew_when_its_serial_changes_and_kept_when_it_is_broken() {
+    let corefile = "example.org:PORT {\n    bind 127.0.0.1\n    file db {\n        reload 50ms\n    }\n}\n.:PORT {\n    bind 127.0.0.1\n    chaos\n}\n";
+    let mut program = Program::start(corefile, &[("db", &zone(1, "192.0.2.1"))]);
+    let db = program.folder.path().join("db");
+    let question = Question::new("www.example.org.", Rtype::A);
+    assert_eq!(a(&program.ask(&question)), ["www.example.org. 60 IN A 192.0.2.1"]);
+    std::fs::write(&db, zone(2, "192.0.2.2")).unwrap();
+    program
+        .wait("the new zone is served", |program| a(&program.ask(&question)) == ["www.example.org. 60 IN A 192.0.2.2"]);
+    program.wait("it is logged", |program| {
+        program
+            .text()
+            .contains("[INFO] plugin/file: Successfully reloaded zone \"example.org.\" in \"db\" with 2 SOA serial")
+    });
+    std::fs::write(&db, "@ 60 SOA ns1 host 3 1h 1h 1h 60\n@ 60 NS ns1\nwww 60 A 192.0.2.\n").unwrap();
+    program.wait("the fault is logged", |program| program.text().contains("[ERROR] plugin/file: db:3"));
+    assert_eq!(a(&program.ask(&question)), ["www.example.org. 60 IN A 192.0.2.2"]);
+    // The same serial is the same zone, whatever the text says.
+    std::fs::write(&db, zone(2, "192.0.2.4") + "extra 60 A 192.0.2.5\n").unwrap();
+    std::fs::write(&db, zone(5, "192.0.2.5")).unwrap();
+    program.wait("the mended zone is served", |program| {
+        a(&program.ask(&question)) == ["www.example.org. 60 IN A 192.0.2.5"]
+    });
+}
+
+#[test]
+fn a_file_that_is_missing_is_waited_for_unless_it_is_never_looked_at() {
+    let corefile = "example.org:PORT {\n    bind 127.0.0.1\n    file db {\n        reload 50ms\n    }\n}\n";
+    let mut program = Program::start(corefile, &[]);
+    let question = Question::new("www.example.org.", Rtype::A);
+    assert_eq!(a(&program.ask(&question)), ["REFUSED"]);
+    assert!(program.text().contains("[WARNING] plugin/file: db"), "{}", program.text());
+    std::fs::write(program.folder.path().join("db"), zone(1, "192.0.2.1")).unwrap();
+    program.wait("the zone is served", |program| a(&program.ask(&question)) == ["www.example.org. 60 IN A 192.0.2.1"]);
+
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("Corefile"), "example.org:0 {\n    file db {\n        reload 0\n    }\n}\n")
+        .unwrap();
+    let (code, _, stderr) = crate::support::run(folder.path(), &[]);
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("plugin/file: Corefile:2 - Error during parsing: db"), "{stderr}");
+}
+
+#[test]
+fn file_falls_through_where_it_says() {
+    let corefile = "example.org:PORT example.net:PORT {\n    bind 127.0.0.1\n    file db example.org {\n        fallthrough a.example.org\n    }\n    file db example.net\n    whoami\n}\n";
+    let program = Program::start(corefile, &[("db", &zone(1, "192.0.2.1"))]);
+    for (qname, status) in [
+        ("x.a.example.org.", &["NOERROR", "aa"][..]),
+        ("x.b.example.org.", &["NXDOMAIN", "aa"]),
+        ("x.a.example.net.", &["NXDOMAIN", "aa"]),
+    ] {
+        let found = describe(&program.ask(&Question::new(qname, Rtype::A)));
+        assert_eq!(found.status, status, "{qname}");
+        assert_eq!(found.sections.contains_key("additional"), status == ["NOERROR", "aa"], "{qname}");
+    }
+}
+
+#[test]
+fn log_writes_the_classes_it_is_told_to() {
+    let corefile = "example.org:PORT {\n    bind 127.0.0.1\n    file db\n    log example.org \"{name} {rcode} {type} {>opcode} {/x} {y}\" {\n        class denial error\n    }\n}\n.:PORT {\n    bind 127.0.0.1\n    chaos\n    errors\n    log . {combined}\n}\n";
+    let mut program = Program::start(corefile, &[("db", &zone(1, "192.0.2.1"))]);
+    for (qname, qtype) in [
+        ("www.example.org.", Rtype::A),
+        ("nx.example.org.", Rtype::A),
+        ("www.example.org.", Rtype::TXT),
+        ("example.com.", Rtype::A),
+    ] {
+        program.ask(&Question::new(qname, qtype));
+    }
+    program.wait("the last query is logged", |program| program.text().contains("example.com. udp"));
+    let text = program.text();
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains("example.org. ")).collect();
+    assert_eq!(
+        lines,
+        ["[INFO] nx.example.org. NXDOMAIN A 0 - {y}", "[INFO] www.example.org. NOERROR TXT 0 - {y}"],
+        "{text}"
+    );
+    // Nobody answered for the root block: SERVFAIL, and errors says why.
+    let line = text.lines().find(|line| line.contains("\"A IN example.com. udp")).unwrap();
+    assert!(line.contains(" SERVFAIL qr ") && line.ends_with(" \"0\""), "{line}");
+    assert!(text.contains("[ERROR] plugin/errors: 2 example.com. A: plugin/chaos: no next plugin found"), "{text}");
+}
+
+#[test]
+fn errors_are_consolidated() {
+    let corefile = ".:PORT {\n    bind 127.0.0.1\n    chaos\n    errors {\n        consolidate 300ms \"no next plugin found$\" warning show_first\n    }\n}\n";
+    let mut program = Program::start(corefile, &[]);
+    for _ in 0..5 {
+        program.ask(&Question::new("example.com.", Rtype::A));
+    }
+    program.wait("the number is logged", |program| {
+        program.text().contains("errors like 'no next plugin found$' occurred in last 300ms")
+    });
+    let text = program.text();
+    // The first one is shown, be it ours or the one that asked whether the server is up.
+    assert!(text.contains(": plugin/chaos: no next plugin found"), "{text}");
+    assert!(text.matches("example.com. A: ").count() < 5, "{text}");
+}
+
+#[test]
+fn a_block_without_plugins_refuses() {
+    let program =
+        Program::start("example.org:PORT {\n    bind 127.0.0.1\n}\n.:PORT {\n    bind 127.0.0.1\n    whoami\n}\n", &[]);
+    assert_eq!(a(&program.ask(&Question::new("www.example.org.", Rtype::A))), ["REFUSED"]);
+}
+
+#[test]
+fn tcp_answers_many_queries_on_one_connection_in_order() {
+    let program =
+        Program::start("example.org:PORT {\n    bind 127.0.0.1\n    file db\n}\n", &[("db", &zone(1, "192.0.2.1"))]);
+    let messages: Vec<Vec<u8>> = (0..500u16)
+        .map(|id| {
+            let mut message = Question::new("www.example.org.", Rtype::A).message();
+            message[..2].copy_from_slice(&id.to_be_bytes());
+            message
+        })
+        .collect();
+    let replies = exchange_tcp(program.dns(), &messages);
+    for (id, reply) in replies.iter().enumerate() {
+        assert_eq!(reply[..2], (id as u16).to_be_bytes());
+        assert_eq!(a(reply), ["www.example.org. 60 IN A 192.0.2.1"]);
+    }
+}

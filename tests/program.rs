@@ -1,0 +1,139 @@
+//! The command line of the real program.
+
+use crate::cases::describe;
+use crate::http::Site;
+use crate::support::{Question, run};
+use store::Rtype;
+
+#[test]
+fn plugins_and_version_are_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    for flag in ["-plugins", "--plugins"] {
+        let (code, stdout, _) = run(folder.path(), &[flag]);
+        let names: Vec<&str> = stdout.lines().collect();
+        assert_eq!(code, Some(0));
+        assert_eq!(names, ["bind", "chaos", "errors", "file", "log", "pocketbase", "root", "whoami"]);
+    }
+    let (code, stdout, _) = run(folder.path(), &["-version"]);
+    assert_eq!(code, Some(0));
+    assert!(stdout.starts_with(concat!("zonda-", env!("CARGO_PKG_VERSION"), "\n")), "{stdout}");
+}
+
+#[test]
+fn what_is_left_over_on_the_command_line_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, _, stderr) = run(folder.path(), &["x"]);
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("extra command line arguments: [x]"), "{stderr}");
+    let (code, _, stderr) = run(folder.path(), &["-conf", "missing"]);
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("missing"), "{stderr}");
+}
+
+#[test]
+fn a_corefile_comes_from_a_file_or_from_standard_input() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("other"), ". {\n    nonsense\n}\n").unwrap();
+    for arguments in [
+        &["-conf", "other"][..],
+        &["-conf=other"],
+        &["--conf", "other"],
+        &["-p", "1", "-conf", "other"],
+        &["-p1", "-conf=other"],
+    ] {
+        let (code, _, stderr) = run(folder.path(), arguments);
+        assert_eq!(code, Some(1));
+        assert!(
+            stderr.contains("other:2 - Error during parsing: Unknown directive 'nonsense'"),
+            "{arguments:?} {stderr}"
+        );
+    }
+    let mut child = crate::support::command(folder.path())
+        .args(["-conf", "stdin"])
+        .stdin(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b".:0 {\n    nonsense\n}\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("stdin:2 - "), "{output:?}");
+}
+
+#[test]
+fn check_names_every_fault_with_file_and_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("Corefile", "example.org {\n    file db.example.org\n}\n");
+    write("db.example.org", "$ORIGIN example.org.\n@ 1h SOA ns1 host 1 1h 1h 1h 1h\n@ 1h NS ns1\nns1 1h A 192.0.2.1\n");
+    write(
+        "broken",
+        "$ORIGIN example.org.\n@ 1h SOA ns1 host 1 1h 1h 1h 1h\n@ 1h NS ns1\nns1 1h A 192.0.2.256\nx 1h MX ten mail\n",
+    );
+    write("Corefile.broken", "example.org {\n    nonsense\n}\n");
+    let (code, _, stderr) = run(folder.path(), &["check", "Corefile", "db.example.org"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    let (code, _, stderr) = run(folder.path(), &["check", "broken"]);
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("broken:4") && stderr.contains("broken:5"), "{stderr}");
+    let (code, _, stderr) = run(folder.path(), &["check", "Corefile.broken"]);
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("Corefile.broken:2 - Error during parsing: Unknown directive 'nonsense'"), "{stderr}");
+}
+
+#[test]
+fn import_and_export_work_on_the_folder_and_on_a_running_server() {
+    let text = "\
+$TTL 1h
+@ SOA ns1 Host\\.Master ( 2026112501 2h 30M 2w 1h )
+  NS ns1
+ns1 A 192.0.2.1
+WwW 300 CNAME ns1
+a\\.b TXT \"dot\"
+a\\032b TXT \"space\"
+unknown TYPE65280 \\# 4 C0000201
+$GENERATE 1-20 gen$ A 192.0.2.$
+";
+    // Against the running server.
+    let mut site = Site::start();
+    let folder = site.program.folder.path().to_owned();
+    std::fs::write(folder.join("db"), text).unwrap();
+    let (code, stdout, stderr) = run(&folder, &["import", "db", "--zone", "example.org"]);
+    assert_eq!(code, Some(0), "{stdout}{stderr}");
+    let reply = site.program.ask(&Question::new("gen20.example.org.", Rtype::A));
+    assert_eq!(describe(&reply).sections["answer"], ["gen20.example.org. 3600 IN A 192.0.2.20"]);
+    let (code, online, stderr) = run(&folder, &["export", "example.org"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(online.contains("a\\.b") && online.contains("a\\032b") && online.contains("TYPE65280"), "{online}");
+
+    // The same text comes from the folder once the server is gone, and again after its own import.
+    assert_eq!(site.program.end("TERM"), Some(0));
+    let (code, offline, stderr) = run(&folder, &["export", "example.org."]);
+    assert_eq!((code, &offline), (Some(0), &online), "{stderr}");
+    std::fs::write(folder.join("again"), &offline).unwrap();
+    let (code, _, stderr) = run(&folder, &["import", "again", "--zone", "example.org"]);
+    assert_eq!(code, Some(0), "{stderr}");
+    let (_, again, _) = run(&folder, &["export", "example.org"]);
+    assert_eq!(again, online);
+
+    let (code, _, stderr) = run(&folder, &["export", "example.com"]);
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("example.com"), "{stderr}");
+    std::fs::write(folder.join("broken"), "@ 1h A 192.0.2.1\n@ 1h A 192.0.2.300\n").unwrap();
+    let (code, _, stderr) = run(&folder, &["import", "broken", "--zone", "example.org"]);
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("broken:2"), "{stderr}");
+}
+
+#[test]
+fn a_pid_file_holds_the_process_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = crate::support::free_port();
+    let pid_file = folder.path().join("zonda.pid");
+    let arguments = ["-p", &port.to_string(), "--pidfile", pid_file.to_str().unwrap(), "-quiet"];
+    let mut program = crate::support::Program::run(folder, port, &arguments);
+    let pid: u32 = std::fs::read_to_string(&pid_file).unwrap().trim().parse().unwrap();
+    assert!(std::path::Path::new(&format!("/proc/{pid}")).exists());
+    assert!(!program.text().contains("zonda-"), "{}", program.text());
+    assert_eq!(program.end("INT"), Some(0));
+}

@@ -1,0 +1,106 @@
+//! Every example of the README, and every example on a plugin's page.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::{Program, free_port, run};
+
+/// The blocks of a text between ```` ```LANGUAGE ```` and ```` ``` ````, with the line before each.
+fn blocks(text: &str, language: &str) -> Vec<(String, String)> {
+    let mut blocks = Vec::new();
+    let mut before = String::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if line.trim() == format!("```{language}") {
+            let body: Vec<&str> = lines.by_ref().take_while(|line| line.trim() != "```").collect();
+            blocks.push((before.clone(), body.join("\n")));
+        }
+        before = line.to_owned();
+    }
+    blocks
+}
+
+/// The README.
+fn readme() -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
+}
+
+#[test]
+fn shell_examples_do_what_they_say() {
+    let port = free_port();
+    let http = free_port();
+    let corefile = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Corefile")).unwrap();
+    let adapt = |text: &str| {
+        text.replace("1053", &port.to_string())
+            .replace("8090", &http.to_string())
+            .replace("target/release/zonda", env!("CARGO_BIN_EXE_zonda"))
+    };
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("Corefile"), adapt(&corefile)).unwrap();
+    let zone = "$ORIGIN example.org.\n@ 1h SOA ns1 host 1 1h 1h 1h 60\n@ 1h NS ns1\nns1 1h A 192.0.2.53\nwww 1h A 192.0.2.80\n";
+    std::fs::write(folder.path().join("db.example.org"), zone).unwrap();
+    let mut program = Program::run(folder, port, &[]);
+    program.wait("it says what to do next", |program| program.text().contains("then ask: dig"));
+    let text = program.text();
+    assert!(
+        text.contains("the database is empty")
+            && text.contains("zonda import")
+            && text.contains(&format!("-p {port} ")),
+        "{text}"
+    );
+
+    let tool = |name: &str| Command::new(name).arg(if name == "curl" { "--version" } else { "-v" }).output().is_ok();
+    for (label, expected) in [("import", "192.0.2.80"), ("http", "192.0.2.7")] {
+        let (_, script) = blocks(&readme(), "sh")
+            .into_iter()
+            .find(|(before, _)| *before == format!("<!-- example: {label} -->"))
+            .unwrap();
+        // On a machine without dig or curl the lines that need them are left out, and the rest has to work.
+        let script: Vec<String> =
+            adapt(&script).lines().filter(|line| !line.starts_with("dig") || tool("dig")).map(Into::into).collect();
+        if label == "http" && !tool("curl") {
+            continue;
+        }
+        let output = Command::new("sh")
+            .args(["-e", "-c", &script.join("\n")])
+            .current_dir(program.folder.path())
+            .output()
+            .unwrap();
+        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{label}: {stdout}{}", String::from_utf8_lossy(&output.stderr));
+        if tool("dig") {
+            assert_eq!(stdout.lines().last(), Some(expected), "{label}: {stdout}");
+        }
+    }
+}
+
+#[test]
+fn corefile_examples_start() {
+    let mut examples = blocks(&readme(), "corefile");
+    for path in
+        ["bind.rs", "chaos.rs", "errors.rs", "file/mod.rs", "log/mod.rs", "pocketbase.rs", "root.rs", "whoami.rs"]
+    {
+        let source =
+            std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("engine/plugin").join(path)).unwrap();
+        let page: Vec<&str> = source.lines().filter_map(|line| line.strip_prefix("//!")).collect();
+        let page: Vec<&str> = page.iter().map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
+        for heading in ["## Description", "## Syntax", "## Examples"] {
+            assert!(page.contains(&heading), "{path} has no {heading}");
+        }
+        let after = page.iter().position(|line| *line == "## Examples").unwrap();
+        let found = blocks(&page[after..].join("\n"), "corefile");
+        assert!(!found.is_empty(), "{path} has no example");
+        examples.extend(found);
+    }
+    for (_, example) in examples {
+        let port = free_port();
+        let folder = tempfile::tempdir().unwrap();
+        let zone = "@ 1h SOA ns1 host 1 1h 1h 1h 60\n@ 1h NS ns1\nns1 1h A 192.0.2.53\n";
+        std::fs::write(folder.path().join("db.example.org"), zone).unwrap();
+        let corefile = example.replace("1053", &port.to_string()).replace("8090", &free_port().to_string());
+        std::fs::write(folder.path().join("Corefile"), &corefile).unwrap();
+        let (code, _, stderr) = run(folder.path(), &["check", "Corefile"]);
+        assert_eq!(code, Some(0), "{corefile}{stderr}");
+        Program::run(folder, port, &[]);
+    }
+}

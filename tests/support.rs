@@ -1,0 +1,253 @@
+//! Servers to ask.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use domain::base::iana::{Class, Rtype};
+use engine::plugin::corefile::Corefile;
+use engine::plugin::{Arrival, Ready, Transport, Worker, setup};
+use engine::zone::Hub;
+use store::name;
+use tempfile::TempDir;
+
+/// A server in memory, and the folder with its zone files.
+pub(crate) struct InMemory {
+    worker: Worker,
+    _folder: TempDir,
+}
+
+impl InMemory {
+    /// Serves zones, given as apex and zone-file text, from the root block.
+    pub(crate) fn with_zones(zones: &[(String, String)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut corefile = String::from(".:0 {\n");
+        for (index, (apex, text)) in zones.iter().enumerate() {
+            let path = folder.path().join(format!("{index}.zone"));
+            std::fs::write(&path, text).unwrap();
+            corefile.push_str(&format!("    file {} {apex}\n", path.display()));
+        }
+        corefile.push_str("}\n");
+        Self { worker: worker(&corefile), _folder: folder }
+    }
+
+    /// The answer to a message, None for silence.
+    pub(crate) fn send(&mut self, message: &[u8], transport: Transport) -> Option<Vec<u8>> {
+        let mut buffer = vec![0; 65_535];
+        buffer[..message.len()].copy_from_slice(message);
+        let arrival =
+            Arrival { client: address("192.0.2.99:5353"), local: address("192.0.2.53:53"), transport, listener: 0 };
+        let length = self.worker.answer(&mut buffer, message.len(), &arrival)?;
+        Some(buffer[..length].to_vec())
+    }
+}
+
+/// What answers for a Corefile that listens on one address.
+pub(crate) fn worker(corefile: &str) -> Worker {
+    let corefile = Corefile::parse_text("Corefile", corefile).unwrap_or_else(|why| panic!("{why}"));
+    let Ready { server, .. } = setup(&corefile, &Hub::new(), &|_| None).unwrap_or_else(|why| panic!("{why:?}"));
+    Arc::clone(&server).worker()
+}
+
+/// A question, and how to ask it.
+#[derive(Clone, Debug)]
+pub(crate) struct Question {
+    pub(crate) qname: String,
+    pub(crate) qtype: Rtype,
+    pub(crate) qclass: Class,
+    pub(crate) edns_size: Option<u16>,
+    pub(crate) dnssec_ok: bool,
+    pub(crate) recursion_desired: bool,
+    pub(crate) checking_disabled: bool,
+}
+
+impl Question {
+    /// A plain question of class IN.
+    pub(crate) fn new(qname: &str, qtype: Rtype) -> Self {
+        Self {
+            qname: qname.into(),
+            qtype,
+            qclass: Class::IN,
+            edns_size: None,
+            dnssec_ok: false,
+            recursion_desired: false,
+            checking_disabled: false,
+        }
+    }
+
+    /// The message that asks it.
+    pub(crate) fn message(&self) -> Vec<u8> {
+        let flags = [u8::from(self.recursion_desired), u8::from(self.checking_disabled) << 4];
+        let opt = self.edns_size.is_some() || self.dnssec_ok;
+        let mut message = vec![0xab, 0xcd, flags[0], flags[1], 0, 1, 0, 0, 0, 0, 0, u8::from(opt)];
+        message.extend_from_slice(name::parse(&self.qname, None).unwrap().as_slice());
+        message.extend_from_slice(&self.qtype.to_int().to_be_bytes());
+        message.extend_from_slice(&self.qclass.to_int().to_be_bytes());
+        if opt {
+            message.extend_from_slice(&[0, 0, 41]);
+            message.extend_from_slice(&self.edns_size.unwrap_or(1232).to_be_bytes());
+            message.extend_from_slice(&[0, 0, u8::from(self.dnssec_ok) << 7, 0, 0, 0]);
+        }
+        message
+    }
+}
+
+/// An address of a test.
+pub(crate) fn address(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+/// The real program in a folder of its own; killed when dropped.
+pub(crate) struct Program {
+    child: Child,
+    pub(crate) folder: TempDir,
+    pub(crate) port: u16,
+    pub(crate) output: Arc<Mutex<String>>,
+}
+
+impl Program {
+    /// Starts zonda with a Corefile in which `PORT` stands for a free port, and waits until it answers there on
+    /// 127.0.0.1. Files are written into its folder first.
+    pub(crate) fn start(corefile: &str, files: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
+        let port = free_port();
+        std::fs::write(folder.path().join("Corefile"), corefile.replace("PORT", &port.to_string())).unwrap();
+        Self::run(folder, port, &[])
+    }
+
+    /// Starts zonda in a folder with what that holds.
+    pub(crate) fn run(folder: TempDir, port: u16, arguments: &[&str]) -> Self {
+        let mut child =
+            command(folder.path()).args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let output = Arc::new(Mutex::new(String::new()));
+        gather(child.stdout.take().unwrap(), &output);
+        gather(child.stderr.take().unwrap(), &output);
+        let mut program = Self { child, folder, port, output };
+        program.wait("it answers", |program| {
+            assert!(program.child.try_wait().unwrap().is_none(), "it ended: {}", program.text());
+            exchange_udp(program.dns(), &Question::new("version.bind.", Rtype::TXT).message(), 100).is_some()
+        });
+        program
+    }
+
+    /// Where it answers DNS.
+    pub(crate) fn dns(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    /// What it has printed so far.
+    pub(crate) fn text(&self) -> String {
+        self.output.lock().unwrap().clone()
+    }
+
+    /// Asks over UDP.
+    pub(crate) fn ask(&self, question: &Question) -> Vec<u8> {
+        exchange_udp(self.dns(), &question.message(), 5000).unwrap_or_else(|| panic!("no answer: {}", self.text()))
+    }
+
+    /// Waits for a condition, at most 30 s.
+    pub(crate) fn wait(&mut self, what: &str, mut condition: impl FnMut(&mut Self) -> bool) {
+        let begun = Instant::now();
+        while !condition(self) {
+            assert!(begun.elapsed() < Duration::from_secs(30), "{what}: not in 30 s\n{}", self.text());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Sends a signal by name (`TERM`, `KILL`) and waits for the end; gives the exit code, None for a death by signal.
+    pub(crate) fn end(&mut self, signal: &str) -> Option<i32> {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
+        self.child.wait().unwrap().code()
+    }
+
+    /// Starts it anew in the same folder after it ended.
+    pub(crate) fn restart(self) -> Self {
+        let port = self.port;
+        Self::run(self.into_folder(), port, &[])
+    }
+
+    /// Gives the folder up.
+    fn into_folder(mut self) -> TempDir {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap())
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The program to run in a folder, without this process's account.
+pub(crate) fn command(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zonda"));
+    command.current_dir(folder).env_remove("COREDNS_PB_SUPERUSER_EMAIL").env_remove("COREDNS_PB_SUPERUSER_PWD");
+    command
+}
+
+/// Runs the program to its end; exit code, standard output, standard error.
+pub(crate) fn run(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = command(folder).args(arguments).stdin(Stdio::null()).output().unwrap();
+    (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+/// A port that is free for UDP and TCP on 127.0.0.1 at this moment.
+pub(crate) fn free_port() -> u16 {
+    loop {
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = udp.local_addr().unwrap().port();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// Sends a datagram and waits for one back, in milliseconds.
+pub(crate) fn exchange_udp(server: SocketAddr, message: &[u8], wait_ms: u64) -> Option<Vec<u8>> {
+    let local = if server.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" };
+    let socket = UdpSocket::bind(local).unwrap();
+    socket.set_read_timeout(Some(Duration::from_millis(wait_ms))).unwrap();
+    socket.connect(server).unwrap();
+    socket.send(message).ok()?;
+    let mut buffer = vec![0; 65_535];
+    let length = socket.recv(&mut buffer).ok()?;
+    Some(buffer[..length].to_vec())
+}
+
+/// Sends messages over one connection and reads as many answers.
+pub(crate) fn exchange_tcp(server: SocketAddr, messages: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let mut stream = TcpStream::connect(server).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let framed: Vec<u8> =
+        messages.iter().flat_map(|message| [&(message.len() as u16).to_be_bytes()[..], message].concat()).collect();
+    stream.write_all(&framed).unwrap();
+    let read = |stream: &mut TcpStream| {
+        let mut length = [0; 2];
+        stream.read_exact(&mut length).unwrap();
+        let mut answer = vec![0; usize::from(u16::from_be_bytes(length))];
+        stream.read_exact(&mut answer).unwrap();
+        answer
+    };
+    messages.iter().map(|_| read(&mut stream)).collect()
+}
+
+/// Appends what a pipe gives to a text.
+fn gather(mut pipe: impl Read + Send + 'static, text: &Arc<Mutex<String>>) {
+    let text = Arc::clone(text);
+    std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(length @ 1..) = pipe.read(&mut buffer) {
+            text.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..length]));
+        }
+    });
+}
