@@ -4,7 +4,7 @@ use domain::base::iana::OptRcode;
 use store::Rtype;
 
 use super::compiled::{Match, Node, Zone};
-use super::rrset::Rrset;
+use super::rrset::{Rrset, Target, is_below};
 use super::set::ZoneSet;
 use crate::wire::{Full, HEADER_OCTETS, QName, Response, Section};
 
@@ -32,29 +32,30 @@ pub fn answer(zones: &ZoneSet, qname: &QName, qtype: Rtype, response: &mut Respo
     let mut target;
     let mut name = qname;
     let mut place = Place { name_at: HEADER_OCTETS, apex_at: HEADER_OCTETS + name.skip(zone.labels()) };
-    // Where the owner of each alias stands in the message.
-    let (mut owners, mut aliases) = ([0; ALIASES_MAX], 0);
+    let mut chain = Chain::default();
     response.authoritative = true;
     loop {
         let alias = match zone.find(name, qtype) {
             Match::Exact(node) | Match::Wildcard(node) => match (select(node, qtype), node.rrset(Rtype::CNAME)) {
                 (Some(rrset), _) => {
-                    put_answer(zones, rrset, place, response);
+                    if rrset.rtype != Rtype::DNAME || chain.dname_of(name.as_slice(), response).is_none() {
+                        put_answer(zones, node, rrset, name, place, response);
+                    }
                     return Found::Data;
                 }
                 (None, Some(cname)) => put_cname(cname, place, response),
                 (None, None) => {
                     deny(zone, place, response);
-                    return if aliases == 0 { Found::NoData } else { Found::Data };
+                    return if chain.aliases == 0 { Found::NoData } else { Found::Data };
                 }
             },
             Match::Cut(ns, labels) => {
-                response.authoritative = aliases > 0;
+                response.authoritative = chain.aliases > 0;
                 refer(zone, ns, name, labels, place, response);
                 return Found::Data;
             }
             Match::Dname(dname, labels) => {
-                let alias = put_dname(dname, name, labels, place, response);
+                let alias = put_dname(dname, name, labels, place, &mut chain, response);
                 if matches!(qtype, Rtype::CNAME | Rtype::ANY) {
                     return Found::Data;
                 }
@@ -63,14 +64,11 @@ pub fn answer(zones: &ZoneSet, qname: &QName, qtype: Rtype, response: &mut Respo
             Match::NameError => {
                 response.rcode = OptRcode::NXDOMAIN;
                 deny(zone, place, response);
-                return if aliases == 0 { Found::NameError } else { Found::Data };
+                return if chain.aliases == 0 { Found::NameError } else { Found::Data };
             }
         };
         let Some(alias) = alias else { return Found::Data };
-        owners[aliases] = place.name_at;
-        aliases += 1;
-        let seen = owners[..aliases].iter().any(|&owner| response.name_is(owner, alias.target.as_slice()));
-        if seen || aliases == ALIASES_MAX {
+        if !chain.goes_on(place.name_at, &alias, response) {
             return Found::Data;
         }
         let Some(next) = zone_for(zones, &alias.target, qtype) else {
@@ -99,6 +97,41 @@ struct Alias {
     target_at: usize,
 }
 
+/// The aliases of an answer: where in the message they stand (octets from its start).
+#[derive(Default)]
+struct Chain {
+    owners: [usize; ALIASES_MAX],
+    aliases: usize,
+    dnames: [usize; ALIASES_MAX],
+    redirections: usize,
+}
+
+impl Chain {
+    /// Takes in an alias with its owner's place; whether its target may be looked up: not in a loop, nor beyond
+    /// [`ALIASES_MAX`].
+    fn goes_on(&mut self, owner_at: usize, alias: &Alias, response: &Response<'_>) -> bool {
+        let Some(place) = self.owners.get_mut(self.aliases) else { return false };
+        *place = owner_at;
+        self.aliases += 1;
+        let seen = self.owners.iter().take(self.aliases).any(|&at| response.name_is(at, alias.target.as_slice()));
+        !seen && self.aliases < ALIASES_MAX
+    }
+
+    /// Where the DNAME with this owner (lower-case wire form) stands, if the answer has it already.
+    fn dname_of(&self, owner: &[u8], response: &Response<'_>) -> Option<usize> {
+        // A record begins with its owner's name.
+        self.dnames.iter().take(self.redirections).copied().find(|&at| response.name_is(at, owner))
+    }
+
+    /// Notes where a DNAME was written.
+    fn add_dname(&mut self, at: usize) {
+        if let Some(place) = self.dnames.get_mut(self.redirections) {
+            *place = at;
+            self.redirections += 1;
+        }
+    }
+}
+
 /// The zone that answers: the one with the longest apex, but for DS at an apex the zone above, if it is served
 /// (RFC 4035 §3.1.4.1).
 #[inline]
@@ -119,7 +152,7 @@ fn select(node: &Node, qtype: Rtype) -> Option<&Rrset> {
 /// Writes the answer section's RRset and the addresses of the hosts it names, as far as they are served and there is
 /// room for them.
 #[inline]
-fn put_answer(zones: &ZoneSet, rrset: &Rrset, place: Place, response: &mut Response<'_>) {
+fn put_answer(zones: &ZoneSet, node: &Node, rrset: &Rrset, name: &QName, place: Place, response: &mut Response<'_>) {
     let rrset_at = response.len();
     if response.append(Section::Answer, rrset.template(), place.name_at, place.apex_at).is_err() {
         response.truncated = true;
@@ -130,7 +163,13 @@ fn put_answer(zones: &ZoneSet, rrset: &Rrset, place: Place, response: &mut Respo
     }
     let targets = rrset.targets();
     for (index, target) in targets.iter().enumerate().take(HOSTS_MAX) {
-        if targets[..index].iter().any(|earlier| earlier.name == target.name) {
+        if targets[..index].iter().any(|earlier| host_of(earlier, name) == host_of(target, name)) {
+            continue;
+        }
+        if target.is_owner() {
+            if put_addresses(node, place.name_at, response).is_err() {
+                return;
+            }
             continue;
         }
         let Some(host) = QName::from_wire(&target.name) else {
@@ -145,6 +184,11 @@ fn put_answer(zones: &ZoneSet, rrset: &Rrset, place: Place, response: &mut Respo
     }
 }
 
+/// The host that an RRset at `name` means by a target, in lower-case wire form.
+fn host_of<'t>(target: &'t Target, name: &'t QName) -> &'t [u8] {
+    if target.is_owner() { name.as_slice() } else { &target.name }
+}
+
 /// Writes a CNAME; None if it does not fit or leads nowhere.
 fn put_cname(cname: &Rrset, place: Place, response: &mut Response<'_>) -> Option<Alias> {
     let rrset_at = response.len();
@@ -157,13 +201,25 @@ fn put_cname(cname: &Rrset, place: Place, response: &mut Response<'_>) -> Option
 }
 
 /// Writes a DNAME and the CNAME that follows from it for `name` (RFC 6672 §3.1); None if the answer ends there.
-fn put_dname(dname: &Rrset, name: &QName, labels: usize, place: Place, response: &mut Response<'_>) -> Option<Alias> {
-    let rrset_at = response.len();
-    let kept = name.skip(labels);
-    let owner_at = response.suffix_at(place.name_at, kept)?;
-    if response.append(Section::Answer, dname.template(), owner_at, place.apex_at).is_err() {
-        response.truncated = true;
-        return None;
+///
+/// A DNAME that redirects two names of a chain is written once.
+fn put_dname(
+    dname: &Rrset,
+    name: &QName,
+    labels: usize,
+    place: Place,
+    chain: &mut Chain,
+    response: &mut Response<'_>,
+) -> Option<Alias> {
+    let before = chain.dname_of(name.suffix(labels), response);
+    let rrset_at = before.unwrap_or(response.len());
+    if before.is_none() {
+        let owner_at = response.suffix_at(place.name_at, name.skip(labels))?;
+        if response.append(Section::Answer, dname.template(), owner_at, place.apex_at).is_err() {
+            response.truncated = true;
+            return None;
+        }
+        chain.add_dname(rrset_at);
     }
     let target = dname.targets().first()?;
     let mut wire = [0; 255];
@@ -219,7 +275,7 @@ fn refer(zone: &Zone, ns: &Rrset, name: &QName, labels: usize, place: Place, res
     // silently; those of other hosts come after, while there is room.
     let cut = name.suffix(labels);
     for needed in [true, false] {
-        for target in ns.targets().iter().filter(|target| target.name.ends_with(cut) == needed) {
+        for target in ns.targets().iter().filter(|target| is_below(&target.name, cut) == needed) {
             let Some(node) = zone.node(&target.name) else { continue };
             if put_addresses(node, rrset_at + usize::from(target.at), response).is_err() {
                 response.truncated |= needed;

@@ -147,10 +147,15 @@ impl Zone {
     #[inline]
     pub fn find(&self, name: &QName, qtype: Rtype) -> Match<'_> {
         let depth = name.labels();
+        // The closest encloser (RFC 4592 §3.3.1) has at least `exists` labels and fewer than `missing`. An ancestor
+        // exists whenever a name below it does, so that no name is looked up twice, nor below one that is missing.
+        let (mut exists, mut missing) = (self.labels, depth + 1);
         for turn in self.turns.downward(self.labels, depth) {
             let Some(node) = self.nodes.get(name.suffix(turn)) else {
-                continue;
+                missing = turn;
+                break;
             };
+            exists = turn;
             if turn > self.labels
                 && !(turn == depth && qtype == Rtype::DS)
                 && let Some(cut) = node.rrset(Rtype::NS)
@@ -162,14 +167,18 @@ impl Zone {
             {
                 return Match::Dname(dname, turn);
             }
+            if turn == depth {
+                return Match::Exact(node);
+            }
         }
-        if let Some(node) = self.nodes.get(name.as_slice()) {
-            return Match::Exact(node);
+        if missing > depth {
+            if let Some(node) = self.nodes.get(name.as_slice()) {
+                return Match::Exact(node);
+            }
+            missing = depth;
         }
-        // The closest encloser (RFC 4592 §3.3.1): an ancestor exists whenever a name below it does, so halving works,
-        // and a name of 127 labels costs seven look-ups.
-        let (mut exists, mut missing) = (self.labels, depth);
-        while missing - exists > 1 {
+        // Halving: a name of 127 labels costs seven look-ups.
+        while missing.saturating_sub(exists) > 1 {
             let middle = exists + (missing - exists) / 2;
             match self.nodes.get(name.suffix(middle)) {
                 Some(_) => exists = middle,

@@ -11,6 +11,10 @@ mod answer;
 mod compiled;
 mod depths;
 mod layered;
+#[cfg(test)]
+mod random;
+#[cfg(test)]
+mod reference;
 mod rrset;
 mod set;
 mod snapshot;

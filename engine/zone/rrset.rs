@@ -34,6 +34,13 @@ pub struct Target {
     pub name: Arc<[u8]>,
 }
 
+impl Target {
+    /// Whether the owner itself is meant, as the root in a service record means (RFC 9460 §2.5.2).
+    pub fn is_owner(&self) -> bool {
+        *self.name == *b"\0"
+    }
+}
+
 impl Rrset {
     /// Compiles the records of one type of a zone. `apex` is the zone's apex in lower-case wire form, `default_ttl`
     /// (seconds) stands in for records without a TTL; the smallest TTL counts for all (RFC 2181 §5.2).
@@ -73,7 +80,9 @@ impl Rrset {
             records[length_at..length_at + 2].copy_from_slice(&rdata_len.to_be_bytes());
             targets.extend(last_name.filter(|target| match data.rtype {
                 Rtype::CNAME | Rtype::DNAME => true,
-                // The root as a host means none (RFC 2782, RFC 7505, RFC 9460 §2.5).
+                // The root as target is the owner itself, but in alias mode, priority 0, none (RFC 9460 §2.5).
+                Rtype::SVCB | Rtype::HTTPS => !target.is_owner() || !rdata.starts_with(&[0, 0]),
+                // The root as a host means none (RFC 2782, RFC 7505).
                 rtype => wants_additional(rtype) && *target.name != *b"\0",
             }));
         }
@@ -120,6 +129,11 @@ fn relative_octets(wire: &[u8], apex: &[u8]) -> Option<usize> {
         at += usize::from(*wire.get(at)?) + 1;
     }
     (wire.get(at..)?.eq_ignore_ascii_case(apex)).then_some(at)
+}
+
+/// Whether `name` is `ancestor` or below it. Both are in uncompressed wire form.
+pub(super) fn is_below(name: &[u8], ancestor: &[u8]) -> bool {
+    relative_octets(name, ancestor).is_some()
 }
 
 /// The apex of a zone in the form that [`Rrset::compile`] takes.

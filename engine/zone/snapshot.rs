@@ -35,6 +35,9 @@ impl Snapshot {
 /// the query line.
 #[derive(Default)]
 pub struct Hub {
+    /// Held by a publisher for as long as its change takes; readers never ask for it.
+    publishing: Mutex<()>,
+    /// Locked for the moment of copying or swapping a pointer.
     current: Mutex<Arc<Snapshot>>,
     retired: Mutex<Vec<Arc<Snapshot>>>,
     generation: AtomicU64,
@@ -74,15 +77,18 @@ impl Hub {
 
     /// Replaces the current snapshot by a changed copy.
     fn swap(&self, change: impl FnOnce(&mut Snapshot)) {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut next = Snapshot::clone(&current);
+        let publishing = self.publishing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = Snapshot::clone(&self.current());
         change(&mut next);
         next.generation += 1;
         let generation = next.generation;
-        let old = std::mem::replace(&mut *current, Arc::new(next));
+        let next = Arc::new(next);
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let old = std::mem::replace(&mut *current, next);
         // Release pairs with the Acquire in `Reader::turn`; the pointer itself is handed over under the lock.
         self.generation.store(generation, Ordering::Release);
         drop(current);
+        drop(publishing);
         let mut retired = self.retired.lock().unwrap_or_else(PoisonError::into_inner);
         retired.push(old);
         // Nobody can take a retired snapshot anew, so a count of one stays one.

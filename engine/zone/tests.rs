@@ -12,11 +12,11 @@ use super::{Hub, Match, Reader, Zone, ZoneSet, answer};
 use crate::wire::{QName, Query, Response};
 
 /// A small fast generator, seeded: the same walk every time.
-struct Walk(u64);
+pub(super) struct Walk(pub(super) u64);
 
 impl Walk {
     /// A number below `bound`.
-    fn below(&mut self, bound: usize) -> usize {
+    pub(super) fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % bound
     }
@@ -179,4 +179,53 @@ fn readers_see_a_change_of_two_zones_whole_and_old_snapshots_are_freed() {
     publish(2000);
     publish(2001);
     assert!(old.upgrade().is_none(), "a snapshot that nobody holds is kept");
+}
+
+#[test]
+fn a_publisher_at_work_stops_no_reader() {
+    // A worker that saw a new generation waited for the lock that the next publisher held while it made its change.
+    let hub = Hub::new();
+    let set = hub.add();
+    let mut reader = Reader::new(Arc::clone(&hub));
+    hub.publish(set, ZoneSet::clone);
+    hub.publish(set, |zones| {
+        let (told, tell) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            reader.turn();
+            told.send(reader.snapshot().generation())
+        });
+        assert_eq!(tell.recv_timeout(std::time::Duration::from_secs(10)), Ok(2));
+        zones.clone()
+    });
+}
+
+#[test]
+fn a_dname_that_redirects_twice_stands_in_the_answer_once() {
+    let records = |owner: &str, rrsets| NodeData { owner: name::parse(owner, Some(&apex())).unwrap(), rrsets };
+    let nodes = [
+        records("old", vec![rrset(Rtype::DNAME, &["new"])]),
+        records("x.new", vec![rrset(Rtype::CNAME, &["y.old"])]),
+        records("y.new", vec![rrset(Rtype::A, &["192.0.2.1"])]),
+        records("z.new", vec![rrset(Rtype::CNAME, &["old"])]),
+    ];
+    let zones = ZoneSet::build([Zone::compile(&apex(), &nodes, 300).into()]);
+    // DNAME, CNAME, CNAME, CNAME, A; and DNAME, CNAME, CNAME for the DNAME itself.
+    for (qname, qtype, answers) in [("x.old", Rtype::A, 5), ("z.old", Rtype::DNAME, 3)] {
+        let message = ask(&zones, &name::parse(qname, Some(&apex())).unwrap(), qtype);
+        assert_eq!(message[6..8], [0, answers], "{qname}");
+    }
+}
+
+#[test]
+fn the_root_as_target_of_a_service_is_its_owner() {
+    // RFC 9460 §2.5.2, but §2.5.1 in alias mode.
+    let nodes = |rdata| {
+        let rrsets = vec![rrset(Rtype::A, &["192.0.2.1", "192.0.2.2"]), rrset(Rtype::HTTPS, &[rdata])];
+        [NodeData { owner: name::parse("*.www", Some(&apex())).unwrap(), rrsets }]
+    };
+    for (rdata, additional) in [("1 . alpn=h2", 2), ("0 .", 0)] {
+        let zones = ZoneSet::build([Zone::compile(&apex(), &nodes(rdata), 300).into()]);
+        let message = ask(&zones, &name::parse("a.www", Some(&apex())).unwrap(), Rtype::HTTPS);
+        assert_eq!(message[6..12], [0, 1, 0, 0, 0, additional], "{rdata}");
+    }
 }
