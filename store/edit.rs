@@ -34,7 +34,7 @@ pub enum Op {
     Create(NewRow),
     /// Replaces a row with what the function makes of it; runs inside the transaction, so that reading and writing
     /// are one step. The row's zone may change.
-    Update(RowId, Box<dyn FnOnce(&Row) -> Result<NewRow, EditError> + Send>),
+    Update(RowId, Revision),
     /// Removes a row; with the last row that a client wrote the zone goes too.
     Delete(RowId),
     /// Makes the zone hold exactly these records, creating it if it is new. Rows that stay equal keep id and times.
@@ -47,6 +47,9 @@ pub enum Op {
     /// Removes a zone and all its rows.
     RemoveZone(Name),
 }
+
+/// What an update makes of a row.
+pub type Revision = Box<dyn FnOnce(&Row) -> Result<NewRow, EditError> + Send>;
 
 /// A row that is to be written.
 pub struct NewRow {

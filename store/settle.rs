@@ -107,7 +107,7 @@ impl Plan {
         let mut owners = BTreeMap::new();
         for (owner_key, node) in &mut zone.nodes {
             if node.compare(&mut difference)
-                && let Some(placed) = node.after.first().or(node.before.first())
+                && let Some(placed) = node.after.first().or_else(|| node.before.first())
             {
                 owners.insert(owner_key.clone(), placed.row.owner.clone());
             }

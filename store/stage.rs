@@ -12,7 +12,7 @@ use domain::base::iana::Rtype;
 
 use crate::codec::Header;
 use crate::db::{Read, Table};
-use crate::edit::{EditError, NewRow, Op};
+use crate::edit::{EditError, NewRow, Op, Revision};
 use crate::tables::{self, Placed};
 use crate::{Faulty, Name, Record, Row, RowId, StoreError, Timestamp, name, serial, types};
 
@@ -128,12 +128,7 @@ impl<'a> Stage<'a> {
     }
 
     /// Replaces a row.
-    fn update(
-        &mut self,
-        op: usize,
-        id: RowId,
-        change: Box<dyn FnOnce(&Row) -> Result<NewRow, EditError> + Send>,
-    ) -> Result<(), EditError> {
+    fn update(&mut self, op: usize, id: RowId, change: Revision) -> Result<(), EditError> {
         let old = self.take(op, id)?;
         // The closure is the caller's: its panic must end neither the writer nor the edits of others.
         let new = catch_unwind(AssertUnwindSafe(|| change(&old.row))).unwrap_or_else(|_| {

@@ -11,13 +11,13 @@ use axum::http::{HeaderMap, Uri, header};
 
 use super::AdminError;
 
+/// A listening socket and its address.
+pub(super) type Bound = (TcpListener, SocketAddr);
+
 /// Binds the address as narrowed; the sockets with their addresses, at least one, and warnings.
-pub(super) fn bind(
-    address: SocketAddr,
-    password_is_default: bool,
-) -> Result<(Vec<(TcpListener, SocketAddr)>, Vec<String>), AdminError> {
+pub(super) fn bind(address: SocketAddr, password_is_default: bool) -> Result<(Vec<Bound>, Vec<String>), AdminError> {
     let addresses = if password_is_default { narrow(address) } else { vec![address] };
-    let mut bound: Vec<(TcpListener, SocketAddr)> = Vec::new();
+    let mut bound: Vec<Bound> = Vec::new();
     for mut address in addresses {
         // The second socket takes the port that the system chose for the first.
         if let Some((_, first)) = bound.first() {
