@@ -65,7 +65,7 @@ fn respond(zones: &ZoneSet, message: &[u8], buffer: &mut [u8; 2048]) -> usize {
     buffer[..message.len()].copy_from_slice(message);
     let Ok(query) = Query::read(&buffer[..message.len()]) else { return 0 };
     let mut response = Response::new(buffer, &query, 1232);
-    answer(zones, &query.name, query.qtype, &mut response);
+    answer(zones, &query.name, query.qtype, false, &mut response);
     response.finish()
 }
 

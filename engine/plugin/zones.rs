@@ -30,7 +30,7 @@ pub(super) fn serve(
         }
         (qtype, _) => qtype,
     };
-    match answer(zones, &query.name, qtype, response) {
+    match answer(zones, &query.name, qtype, query.edns.is_some_and(|edns| edns.dnssec_ok), response) {
         Found::NoZone => (Flow::Next, Found::NoZone),
         found => (Flow::Done, found),
     }

@@ -70,6 +70,24 @@ impl QName {
         at_label && self.as_slice().ends_with(ancestor)
     }
 
+    /// Writes the key whose octet order is the canonical order of names, as [`store::name::order_key`] makes it.
+    pub fn order_key<'s>(&self, space: &'s mut [u8; 510]) -> &'s [u8] {
+        let mut len = 0;
+        for &start in self.starts[..self.labels()].iter().rev() {
+            let start = usize::from(start);
+            let label = self.octets.get(start + 1..start + 1 + usize::from(self.octets[start])).unwrap_or_default();
+            for &octet in label {
+                let escaped = if octet < 2 { &[1, octet + 1][..] } else { &[octet] };
+                // Each octet of the name takes two of the key at most.
+                space[len..len + escaped.len()].copy_from_slice(escaped);
+                len += escaped.len();
+            }
+            space[len] = 0;
+            len += 1;
+        }
+        &space[..len]
+    }
+
     /// Writes `*.` and the last `labels` labels into `space`: the wildcard below that ancestor (RFC 4592 §2.1.1).
     ///
     /// None if that would be longer than a name may be; then no such owner exists.

@@ -121,6 +121,39 @@ impl<'b> Response<'b> {
         Ok(())
     }
 
+    /// Whether so many octets of records still fit.
+    #[inline]
+    pub fn fits(&self, octets: usize) -> bool {
+        self.len + octets <= self.limit
+    }
+
+    /// Appends RRsets whose owner's name stands nowhere in the message: `relative` (labels in wire form) below the apex
+    /// at `apex_at`. All or nothing.
+    pub fn append_named<'z>(
+        &mut self,
+        section: Section,
+        rrsets: impl Iterator<Item = Template<'z>> + Clone,
+        relative: &[u8],
+        apex_at: usize,
+    ) -> Result<(), Full> {
+        let owner_at = if relative.is_empty() { apex_at } else { self.len };
+        let octets: usize = rrsets.clone().map(|rrset| rrset.records.len()).sum();
+        let (Some(apex), Some(_)) = (pointer(apex_at), pointer(owner_at)) else { return Err(Full) };
+        if !self.fits(relative.len() + octets) {
+            return Err(Full);
+        }
+        self.write(relative);
+        let first_at = self.len;
+        for rrset in rrsets {
+            self.append(section, rrset, owner_at, apex_at)?;
+        }
+        // The first record's owner is the name itself: its labels, then the apex.
+        if let Some(first) = self.buffer.get_mut(first_at..first_at + 2) {
+            first.copy_from_slice(&apex);
+        }
+        Ok(())
+    }
+
     /// Appends one record with rdata that was made for this answer (synthesized CNAME, CHAOS, whoami).
     ///
     /// `owner` is written as it is: a pointer or a whole name in wire form.

@@ -4,6 +4,7 @@ use domain::base::iana::OptRcode;
 use store::Rtype;
 
 use super::compiled::{Match, Node, Zone};
+use super::denial::Proofs;
 use super::rrset::{Rrset, Target, is_below};
 use super::set::ZoneSet;
 use crate::wire::{Full, HEADER_OCTETS, QName, Response, Section};
@@ -21,11 +22,12 @@ pub enum Found {
     NameError,
 }
 
-/// Writes the answer to a question of class IN into `response`, whose message asks for `qname`.
+/// Writes the answer to a question of class IN into `response`, whose message asks for `qname`. With `dnssec_ok`
+/// signatures and proofs of signed zones go along (RFC 4035 §3.1).
 ///
 /// Aliases are followed through all zones of the set within one answer, at most [`ALIASES_MAX`] of them and none twice.
 #[inline]
-pub fn answer(zones: &ZoneSet, qname: &QName, qtype: Rtype, response: &mut Response<'_>) -> Found {
+pub fn answer(zones: &ZoneSet, qname: &QName, qtype: Rtype, dnssec_ok: bool, response: &mut Response<'_>) -> Found {
     let Some(mut zone) = zone_for(zones, qname, qtype) else {
         return Found::NoZone;
     };
@@ -33,54 +35,74 @@ pub fn answer(zones: &ZoneSet, qname: &QName, qtype: Rtype, response: &mut Respo
     let mut name = qname;
     let mut place = Place { name_at: HEADER_OCTETS, apex_at: HEADER_OCTETS + name.skip(zone.labels()) };
     let mut chain = Chain::default();
+    let mut proofs = dnssec_ok.then(Proofs::new);
     response.authoritative = true;
     loop {
-        let alias = match zone.find(name, qtype) {
-            Match::Exact(node) | Match::Wildcard(node) => match (select(node, qtype), node.rrset(Rtype::CNAME)) {
-                (Some(rrset), _) => {
-                    if rrset.rtype != Rtype::DNAME || chain.dname_of(name.as_slice(), response).is_none() {
-                        put_answer(zones, node, rrset, name, place, response);
+        let matched = zone.find(name, qtype);
+        let alias = match matched {
+            Match::Exact(node) | Match::Wildcard(node, _) => {
+                let rrset = select(node, qtype);
+                // These two have data at an alias itself (RFC 4035 §2.5).
+                let follows = !matches!(qtype, Rtype::NSEC | Rtype::RRSIG);
+                let cname = node.rrset(Rtype::CNAME).filter(|_| follows);
+                if let Some(proofs) = &mut proofs {
+                    prove(zone, &matched, rrset.or(cname).is_some(), name, place, proofs);
+                }
+                match (rrset, cname) {
+                    (Some(rrset), _) => {
+                        if rrset.rtype == Rtype::DNAME && chain.dname_of(name.as_slice(), response).is_some() {
+                            return Found::Data;
+                        }
+                        let rrset_at = response.len();
+                        if put(Section::Answer, rrset, place.name_at, place.apex_at, dnssec_ok, response) {
+                            put_proofs(proofs.as_ref(), response);
+                            let hosts = Hosts { zones, node, rrset, rrset_at };
+                            hosts.put(name, place, dnssec_ok, response);
+                        }
+                        return Found::Data;
                     }
-                    return Found::Data;
+                    (None, Some(cname)) => put_cname(cname, place, dnssec_ok, response),
+                    (None, None) => {
+                        deny(zone, place, proofs.as_ref(), response);
+                        return if chain.aliases == 0 { Found::NoData } else { Found::Data };
+                    }
                 }
-                (None, Some(cname)) => put_cname(cname, place, response),
-                (None, None) => {
-                    deny(zone, place, response);
-                    return if chain.aliases == 0 { Found::NoData } else { Found::Data };
-                }
-            },
-            Match::Cut(ns, labels) => {
+            }
+            Match::Cut(node, ns, labels) => {
                 response.authoritative = chain.aliases > 0;
-                refer(zone, ns, name, labels, place, response);
+                refer(zone, node, ns, name, labels, place, proofs, response);
                 return Found::Data;
             }
             Match::Dname(dname, labels) => {
-                let alias = put_dname(dname, name, labels, place, &mut chain, response);
+                let alias = put_dname(dname, name, labels, place, dnssec_ok, &mut chain, response);
                 if matches!(qtype, Rtype::CNAME | Rtype::ANY) {
+                    put_proofs(proofs.as_ref(), response);
                     return Found::Data;
                 }
                 alias
             }
-            Match::NameError => {
+            Match::NameError(_) => {
                 response.rcode = OptRcode::NXDOMAIN;
-                deny(zone, place, response);
+                if let Some(proofs) = &mut proofs {
+                    prove(zone, &matched, false, name, place, proofs);
+                }
+                deny(zone, place, proofs.as_ref(), response);
                 return if chain.aliases == 0 { Found::NameError } else { Found::Data };
             }
         };
-        let Some(alias) = alias else { return Found::Data };
-        if !chain.goes_on(place.name_at, &alias, response) {
-            return Found::Data;
-        }
-        let Some(next) = zone_for(zones, &alias.target, qtype) else {
+        let next = alias
+            .filter(|alias| chain.goes_on(place.name_at, alias, response))
+            .and_then(|alias| zone_for(zones, &alias.target, qtype).map(|zone| (alias, zone)))
+            .and_then(|(alias, zone)| {
+                let apex_at = response.suffix_at(alias.target_at, alias.target.skip(zone.labels()))?;
+                Some((alias.target, zone, Place { name_at: alias.target_at, apex_at }))
+            });
+        let Some(next) = next else {
+            put_proofs(proofs.as_ref(), response);
             return Found::Data;
         };
-        zone = next;
-        target = alias.target;
+        (target, zone, place) = next;
         name = &target;
-        let Some(apex_at) = response.suffix_at(alias.target_at, name.skip(zone.labels())) else {
-            return Found::Data;
-        };
-        place = Place { name_at: alias.target_at, apex_at };
     }
 }
 
@@ -149,37 +171,101 @@ fn select(node: &Node, qtype: Rtype) -> Option<&Rrset> {
     if qtype == Rtype::ANY { node.rrsets().first() } else { node.rrset(qtype) }
 }
 
-/// Writes the answer section's RRset and the addresses of the hosts it names, as far as they are served and there is
-/// room for them.
+/// Writes an RRset, with its signatures if they are wanted, or marks the answer truncated and gives false.
 #[inline]
-fn put_answer(zones: &ZoneSet, node: &Node, rrset: &Rrset, name: &QName, place: Place, response: &mut Response<'_>) {
-    let rrset_at = response.len();
-    if response.append(Section::Answer, rrset.template(), place.name_at, place.apex_at).is_err() {
-        response.truncated = true;
-        return;
+fn put(
+    section: Section,
+    rrset: &Rrset,
+    owner_at: usize,
+    apex_at: usize,
+    dnssec_ok: bool,
+    response: &mut Response<'_>,
+) -> bool {
+    let put = try_put(section, rrset, owner_at, apex_at, dnssec_ok, response).is_ok();
+    response.truncated |= !put;
+    put
+}
+
+/// Writes an RRset, with its signatures if they are wanted; all or nothing.
+#[inline]
+fn try_put(
+    section: Section,
+    rrset: &Rrset,
+    owner_at: usize,
+    apex_at: usize,
+    dnssec_ok: bool,
+    response: &mut Response<'_>,
+) -> Result<(), Full> {
+    let template = rrset.template();
+    let Some(signatures) = rrset.signatures().filter(|_| dnssec_ok) else {
+        return response.append(section, template, owner_at, apex_at);
+    };
+    if !response.fits(template.records.len() + signatures.records.len()) {
+        return Err(Full);
     }
-    if matches!(rrset.rtype, Rtype::CNAME | Rtype::DNAME) {
-        return;
+    response.append(section, template, owner_at, apex_at)?;
+    response.append(section, signatures, owner_at, apex_at)
+}
+
+/// Finds what a signed zone proves of a match: that the name does not exist, nor a better one, nor the type.
+fn prove<'z>(zone: &'z Zone, matched: &Match<'_>, has_data: bool, name: &QName, place: Place, proofs: &mut Proofs<'z>) {
+    let Some(denial) = zone.denial() else { return };
+    match *matched {
+        Match::Exact(_) if has_data => {}
+        Match::Exact(_) => denial.no_data(name, zone.labels(), place.apex_at, proofs),
+        Match::Wildcard(_, encloser) if has_data => denial.wildcard_answer(name, encloser, place.apex_at, proofs),
+        Match::Wildcard(_, encloser) => denial.wildcard_no_data(name, encloser, place.apex_at, proofs),
+        Match::NameError(encloser) => denial.name_error(name, encloser, place.apex_at, proofs),
+        Match::Cut(..) | Match::Dname(..) => {}
     }
-    let targets = rrset.targets();
-    for (index, target) in targets.iter().enumerate().take(HOSTS_MAX) {
-        if targets[..index].iter().any(|earlier| host_of(earlier, name) == host_of(target, name)) {
-            continue;
+}
+
+/// Writes proofs into the authority section; the answer is truncated if one does not fit.
+fn put_proofs(proofs: Option<&Proofs<'_>>, response: &mut Response<'_>) {
+    for (proof, apex_at) in proofs.into_iter().flat_map(Proofs::iter) {
+        let rrsets = [Some(proof.rrset.template()), proof.rrset.signatures()];
+        let put = response.append_named(Section::Authority, rrsets.into_iter().flatten(), &proof.relative, apex_at);
+        response.truncated |= put.is_err();
+    }
+}
+
+/// The hosts that an answer's RRset names, whose addresses go along as far as they are served and there is room.
+struct Hosts<'z> {
+    zones: &'z ZoneSet,
+    /// The node of the RRset.
+    node: &'z Node,
+    rrset: &'z Rrset,
+    /// Where the RRset stands in the message.
+    rrset_at: usize,
+}
+
+impl Hosts<'_> {
+    /// Writes the addresses; the RRset is owned by `name`.
+    #[inline]
+    fn put(&self, name: &QName, place: Place, dnssec_ok: bool, response: &mut Response<'_>) {
+        if matches!(self.rrset.rtype, Rtype::CNAME | Rtype::DNAME) {
+            return;
         }
-        if target.is_owner() {
-            if put_addresses(node, place.name_at, response).is_err() {
+        let targets = self.rrset.targets();
+        for (index, target) in targets.iter().enumerate().take(HOSTS_MAX) {
+            if targets[..index].iter().any(|earlier| host_of(earlier, name) == host_of(target, name)) {
+                continue;
+            }
+            let put = if target.is_owner() {
+                put_addresses(self.node, place.name_at, dnssec_ok, response)
+            } else {
+                let Some(host) = QName::from_wire(&target.name) else { continue };
+                let Some(zone) = self.zones.find(&host) else { continue };
+                match zone.find(&host, Rtype::A) {
+                    Match::Exact(node) | Match::Wildcard(node, _) => {
+                        put_addresses(node, self.rrset_at + usize::from(target.at), dnssec_ok, response)
+                    }
+                    _ => Ok(()),
+                }
+            };
+            if put.is_err() {
                 return;
             }
-            continue;
-        }
-        let Some(host) = QName::from_wire(&target.name) else {
-            continue;
-        };
-        let Some(zone) = zones.find(&host) else { continue };
-        if let Match::Exact(node) | Match::Wildcard(node) = zone.find(&host, Rtype::A)
-            && put_addresses(node, rrset_at + usize::from(target.at), response).is_err()
-        {
-            return;
         }
     }
 }
@@ -190,10 +276,9 @@ fn host_of<'t>(target: &'t Target, name: &'t QName) -> &'t [u8] {
 }
 
 /// Writes a CNAME; None if it does not fit or leads nowhere.
-fn put_cname(cname: &Rrset, place: Place, response: &mut Response<'_>) -> Option<Alias> {
+fn put_cname(cname: &Rrset, place: Place, dnssec_ok: bool, response: &mut Response<'_>) -> Option<Alias> {
     let rrset_at = response.len();
-    if response.append(Section::Answer, cname.template(), place.name_at, place.apex_at).is_err() {
-        response.truncated = true;
+    if !put(Section::Answer, cname, place.name_at, place.apex_at, dnssec_ok, response) {
         return None;
     }
     let target = cname.targets().first()?;
@@ -208,6 +293,7 @@ fn put_dname(
     name: &QName,
     labels: usize,
     place: Place,
+    dnssec_ok: bool,
     chain: &mut Chain,
     response: &mut Response<'_>,
 ) -> Option<Alias> {
@@ -215,8 +301,7 @@ fn put_dname(
     let rrset_at = before.unwrap_or(response.len());
     if before.is_none() {
         let owner_at = response.suffix_at(place.name_at, name.skip(labels))?;
-        if response.append(Section::Answer, dname.template(), owner_at, place.apex_at).is_err() {
-            response.truncated = true;
+        if !put(Section::Answer, dname, owner_at, place.apex_at, dnssec_ok, response) {
             return None;
         }
         chain.add_dname(rrset_at);
@@ -253,31 +338,56 @@ fn join<'l>(labels: impl Iterator<Item = &'l [u8]>, wire: &mut [u8; 255]) -> Opt
 
 /// Writes a negative answer's authority section (RFC 2308 §2).
 #[inline]
-fn deny(zone: &Zone, place: Place, response: &mut Response<'_>) {
-    if let Some(soa) = zone.denial() {
-        let put = response.append(Section::Authority, soa.template(), place.apex_at, place.apex_at);
-        response.truncated |= put.is_err();
+fn deny(zone: &Zone, place: Place, proofs: Option<&Proofs<'_>>, response: &mut Response<'_>) {
+    if let Some(soa) = zone.negative_soa() {
+        put(Section::Authority, soa, place.apex_at, place.apex_at, proofs.is_some(), response);
     }
+    put_proofs(proofs, response);
 }
 
-/// Writes a referral: the NS RRset of the cut at the last `labels` labels of `name`, and the addresses that the zone
-/// holds for its hosts (RFC 1034 §4.3.2 step 3b).
-fn refer(zone: &Zone, ns: &Rrset, name: &QName, labels: usize, place: Place, response: &mut Response<'_>) {
+/// Writes a referral: the NS RRset of the cut at the last `labels` labels of `name`, with `proofs` its DS RRset or the
+/// proof that there is none (RFC 4035 §3.1.4), and the addresses that the zone holds for its hosts (RFC 1034 §4.3.2
+/// step 3b).
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one case of one decision; a type for it would be made for this call alone"
+)]
+fn refer<'z>(
+    zone: &'z Zone,
+    node: &Node,
+    ns: &Rrset,
+    name: &QName,
+    labels: usize,
+    place: Place,
+    proofs: Option<Proofs<'z>>,
+    response: &mut Response<'_>,
+) {
     let rrset_at = response.len();
     let Some(cut_at) = response.suffix_at(place.name_at, name.skip(labels)) else {
         return;
     };
-    if response.append(Section::Authority, ns.template(), cut_at, place.apex_at).is_err() {
-        response.truncated = true;
+    // The NS RRset of a cut is not signed (RFC 4035 §2.2).
+    if !put(Section::Authority, ns, cut_at, place.apex_at, false, response) {
         return;
+    }
+    let cut = name.suffix(labels);
+    let dnssec_ok = proofs.is_some();
+    if let Some(mut proofs) = proofs {
+        match (node.rrset(Rtype::DS), zone.denial(), QName::from_wire(cut)) {
+            (Some(ds), ..) => {
+                put(Section::Authority, ds, cut_at, place.apex_at, true, response);
+            }
+            (None, Some(denial), Some(cut)) => denial.no_data(&cut, zone.labels(), place.apex_at, &mut proofs),
+            _ => {}
+        }
+        put_proofs(Some(&proofs), response);
     }
     // RFC 9471 §3.1: addresses of hosts below the cut are needed to follow the referral and may not be left out
     // silently; those of other hosts come after, while there is room.
-    let cut = name.suffix(labels);
     for needed in [true, false] {
         for target in ns.targets().iter().filter(|target| is_below(&target.name, cut) == needed) {
             let Some(node) = zone.node(&target.name) else { continue };
-            if put_addresses(node, rrset_at + usize::from(target.at), response).is_err() {
+            if put_addresses(node, rrset_at + usize::from(target.at), dnssec_ok, response).is_err() {
                 response.truncated |= needed;
                 return;
             }
@@ -286,10 +396,12 @@ fn refer(zone: &Zone, ns: &Rrset, name: &QName, labels: usize, place: Place, res
 }
 
 /// Writes the A and AAAA RRsets of a node into the additional section; their owner's name stands at `owner_at`.
-fn put_addresses(node: &Node, owner_at: usize, response: &mut Response<'_>) -> Result<(), Full> {
+/// Signatures go along where there is room for them (RFC 4035 §3.1.1).
+fn put_addresses(node: &Node, owner_at: usize, dnssec_ok: bool, response: &mut Response<'_>) -> Result<(), Full> {
     for rtype in [Rtype::A, Rtype::AAAA] {
         if let Some(rrset) = node.rrset(rtype) {
-            response.append(Section::Additional, rrset.template(), owner_at, HEADER_OCTETS)?;
+            try_put(Section::Additional, rrset, owner_at, HEADER_OCTETS, dnssec_ok, response)
+                .or_else(|Full| try_put(Section::Additional, rrset, owner_at, HEADER_OCTETS, false, response))?;
         }
     }
     Ok(())

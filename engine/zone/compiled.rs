@@ -6,6 +6,7 @@ use std::sync::Arc;
 use store::edit::NodeData;
 use store::{Name, Rtype, Serial};
 
+use super::denial::Denial;
 use super::depths::Depths;
 use super::layered::{Key, Layered};
 use super::rrset::{Rrset, lower_wire};
@@ -21,7 +22,9 @@ pub struct Zone {
     /// Depths of names at which a search turns aside: zone cuts, and DNAMEs.
     turns: Depths,
     /// The SOA for negative answers, its TTL already lowered to MINIMUM (RFC 2308 §3).
-    denial: Option<Rrset>,
+    negative_soa: Option<Rrset>,
+    /// What proves negative answers, if the zone is signed.
+    denial: Denial,
 }
 
 /// All that is known at one name. Without RRsets it is an empty non-terminal (RFC 4592 §2.2.2).
@@ -38,14 +41,15 @@ pub struct Node {
 pub enum Match<'z> {
     /// The name exists; perhaps only because names below it do.
     Exact(&'z Node),
-    /// The name does not exist but a wildcard covers it (RFC 4592 §3.3).
-    Wildcard(&'z Node),
-    /// The name is at or below a zone cut: the cut's NS RRset and the number of labels of its owner.
-    Cut(&'z Rrset, usize),
+    /// The name does not exist but a wildcard covers it (RFC 4592 §3.3): the wildcard's node and the number of labels of
+    /// the closest encloser.
+    Wildcard(&'z Node, usize),
+    /// The name is at or below a zone cut: the cut's node, its NS RRset, and the number of labels of its name.
+    Cut(&'z Node, &'z Rrset, usize),
     /// The name is below a DNAME: that RRset and the number of labels of its owner (RFC 6672 §2.3).
     Dname(&'z Rrset, usize),
-    /// The name does not exist.
-    NameError,
+    /// The name does not exist; the number of labels of its closest encloser.
+    NameError(usize),
 }
 
 impl Node {
@@ -71,16 +75,17 @@ impl Zone {
             default_ttl,
             nodes: Layered::new(),
             turns: Depths::default(),
-            denial: None,
+            negative_soa: None,
+            denial: Denial::default(),
         };
         let mut stage = Stage::new(&empty, nodes.len());
         for node in nodes {
             stage.put(node);
         }
-        let (staged, turns) = stage.finish();
+        let (staged, turns, denial) = stage.finish();
         let present = staged.into_iter().filter_map(|(key, node)| Some((key, node?))).collect();
         let nodes = Layered::build(present);
-        Self { denial: denial(&nodes, &empty.apex), nodes, turns, ..empty }
+        Self { negative_soa: negative_soa(&nodes, &empty.apex), nodes, turns, denial, ..empty }
     }
 
     /// This zone after some of its nodes took a new state (a node without RRsets has no data any more). It costs by
@@ -90,10 +95,11 @@ impl Zone {
         for node in nodes {
             stage.put(node);
         }
-        let (staged, turns) = stage.finish();
+        let (staged, turns, denial) = stage.finish();
         let nodes = self.nodes.with(staged);
         Self {
-            denial: denial(&nodes, &self.apex),
+            negative_soa: negative_soa(&nodes, &self.apex),
+            denial,
             nodes,
             turns,
             apex: Arc::clone(&self.apex),
@@ -125,13 +131,19 @@ impl Zone {
 
     /// The SOA as it goes into negative answers (RFC 2308 §3).
     #[inline]
-    pub fn denial(&self) -> Option<&Rrset> {
-        self.denial.as_ref()
+    pub fn negative_soa(&self) -> Option<&Rrset> {
+        self.negative_soa.as_ref()
+    }
+
+    /// What proves negative answers; None if the zone is not signed.
+    #[inline]
+    pub(super) fn denial(&self) -> Option<&Denial> {
+        Some(&self.denial).filter(|denial| denial.is_signed())
     }
 
     /// The zone's serial (RFC 1035 §3.3.13).
     pub fn serial(&self) -> Option<Serial> {
-        let fields = self.denial.as_ref()?.template().records;
+        let fields = self.negative_soa.as_ref()?.template().records;
         let from_end = |octets: usize| fields.get(fields.len().checked_sub(octets)?..)?.first_chunk::<4>();
         from_end(20).map(|serial| Serial(u32::from_be_bytes(*serial)))
     }
@@ -160,7 +172,7 @@ impl Zone {
                 && !(turn == depth && qtype == Rtype::DS)
                 && let Some(cut) = node.rrset(Rtype::NS)
             {
-                return Match::Cut(cut, turn);
+                return Match::Cut(node, cut, turn);
             }
             if turn < depth
                 && let Some(dname) = node.rrset(Rtype::DNAME)
@@ -190,7 +202,7 @@ impl Zone {
             .get(name.suffix(exists))
             .filter(|encloser| encloser.wildcard)
             .and_then(|_| self.nodes.get(name.wildcard(exists, &mut [0; 255])?));
-        wildcard.map_or(Match::NameError, Match::Wildcard)
+        wildcard.map_or(Match::NameError(exists), |node| Match::Wildcard(node, exists))
     }
 }
 
@@ -199,13 +211,14 @@ struct Stage<'z> {
     zone: &'z Zone,
     nodes: HashMap<Key, Option<Node>, foldhash::fast::RandomState>,
     turns: Depths,
+    denial: Denial,
 }
 
 impl<'z> Stage<'z> {
     /// Nothing changed yet.
     fn new(zone: &'z Zone, capacity: usize) -> Self {
         let nodes = HashMap::with_capacity_and_hasher(capacity + 2, Default::default());
-        Self { zone, nodes, turns: zone.turns.clone() }
+        Self { zone, nodes, turns: zone.turns.clone(), denial: zone.denial.clone() }
     }
 
     /// Gives one name its new RRsets, and its ancestors what follows from that.
@@ -214,8 +227,11 @@ impl<'z> Stage<'z> {
         if relative_labels(&key, &self.zone.apex).is_none() {
             return;
         }
-        let compile = |rrset| Rrset::compile(rrset, &self.zone.apex, self.zone.default_ttl);
-        let rrsets: Arc<[Rrset]> = data.rrsets.iter().filter_map(compile).collect();
+        self.denial.put(data, &self.zone.apex, self.zone.default_ttl);
+        let compile = |rrset| Rrset::compile(rrset, &data.rrsets, &self.zone.apex, self.zone.default_ttl);
+        // NSEC3 records lie in the chain alone: their owners are no names of the zone (RFC 5155 §7.2.8).
+        let in_tree = data.rrsets.iter().filter(|rrset| rrset.rtype != Rtype::NSEC3);
+        let rrsets: Arc<[Rrset]> = in_tree.filter_map(compile).collect();
         let old = self.get(&key);
         let (had, has) =
             (old.as_ref().is_some_and(|node| self.turns_at(&key, &node.rrsets)), self.turns_at(&key, &rrsets));
@@ -233,9 +249,9 @@ impl<'z> Stage<'z> {
         }
     }
 
-    /// The touched nodes and the depths of turns after all changes.
-    fn finish(self) -> (HashMap<Key, Option<Node>, foldhash::fast::RandomState>, Depths) {
-        (self.nodes, self.turns)
+    /// The touched nodes, the depths of turns and the chains after all changes.
+    fn finish(self) -> (HashMap<Key, Option<Node>, foldhash::fast::RandomState>, Depths, Denial) {
+        (self.nodes, self.turns, self.denial)
     }
 
     /// The node at a name as it stands now.
@@ -303,7 +319,7 @@ fn relative_labels(name: &[u8], apex: &[u8]) -> Option<usize> {
 }
 
 /// The SOA at the apex with the TTL that negative answers get: the lesser of its TTL and MINIMUM (RFC 2308 §5).
-fn denial(nodes: &Layered<Node>, apex: &[u8]) -> Option<Rrset> {
+fn negative_soa(nodes: &Layered<Node>, apex: &[u8]) -> Option<Rrset> {
     let soa = nodes.get(apex)?.rrset(Rtype::SOA)?;
     let minimum = soa.template().records.last_chunk::<4>().map(|minimum| u32::from_be_bytes(*minimum))?;
     Some(soa.with_ttl(soa.ttl().min(minimum)))

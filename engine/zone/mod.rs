@@ -9,6 +9,7 @@
 
 mod answer;
 mod compiled;
+mod denial;
 mod depths;
 mod layered;
 #[cfg(test)]

@@ -1,0 +1,304 @@
+//! The records of a signed zone that prove what is not there: its NSEC or NSEC3 chain, as it was delivered.
+
+use std::sync::Arc;
+
+use domain::base::name::ToLabelIter;
+use imbl::OrdMap;
+use sha1::{Digest, Sha1};
+use store::edit::{NodeData, RrsetData};
+use store::{Name, Rtype, name};
+
+use super::rrset::Rrset;
+use crate::wire::QName;
+
+/// The chains of a zone. A copy shares all it can with the original.
+#[derive(Clone, Default)]
+pub(super) struct Denial {
+    /// NSEC RRsets by the order key of their owner.
+    nsec: OrdMap<Box<[u8]>, Arc<Proof>>,
+    /// NSEC3 RRsets of each set of parameters by the hash in their owner.
+    nsec3: Vec<(Parameters, OrdMap<[u8; HASH_OCTETS], Arc<Proof>>)>,
+    /// The parameters in use, from the NSEC3PARAM record at the apex (RFC 5155 §4).
+    active: Option<Parameters>,
+}
+
+/// How names are hashed (RFC 5155 §5); the algorithm is SHA-1, the only one there is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Parameters {
+    iterations: u16,
+    salt: Box<[u8]>,
+}
+
+/// One NSEC or NSEC3 RRset with the name of its owner, which no question has.
+pub(super) struct Proof {
+    /// The labels of the owner before the apex, in wire form without the root.
+    pub(super) relative: Box<[u8]>,
+    /// The records.
+    pub(super) rrset: Rrset,
+}
+
+/// The proofs that one answer needs, each once.
+pub(super) struct Proofs<'z> {
+    list: [Option<(&'z Proof, usize)>; PROOFS_MAX],
+    count: usize,
+    /// A proof that should be there is missing or there are too many: the zone is not signed as it should be.
+    pub(super) incomplete: bool,
+}
+
+impl Denial {
+    /// Whether the zone has a chain to prove with.
+    #[inline]
+    pub(super) fn is_signed(&self) -> bool {
+        self.active.is_some() || !self.nsec.is_empty()
+    }
+
+    /// Takes in the new state of a node; `zone` has what [`Rrset::compile`] needs: the apex in lower-case wire form, and
+    /// the TTL for records without one.
+    pub(super) fn put(&mut self, data: &NodeData, apex: &[u8], default_ttl: u32) {
+        let relative = data.owner.as_slice().get(..data.owner.len().saturating_sub(apex.len())).unwrap_or_default();
+        let proof = |rrset: &RrsetData| {
+            let rrset = Rrset::compile(rrset, &data.rrsets, apex, default_ttl)?;
+            Some(Arc::new(Proof { relative: relative.into(), rrset }))
+        };
+        let is_chained = |rrset: &RrsetData| matches!(rrset.rtype, Rtype::NSEC | Rtype::NSEC3 | Rtype::NSEC3PARAM);
+        if self.nsec.is_empty() && self.nsec3.is_empty() && !data.rrsets.iter().any(is_chained) {
+            return;
+        }
+        let rrset_of = |rtype| data.rrsets.iter().find(|rrset| rrset.rtype == rtype);
+        let key = name::order_key(&data.owner).into_boxed_slice();
+        match rrset_of(Rtype::NSEC).and_then(proof) {
+            Some(proof) => drop(self.nsec.insert(key, proof)),
+            None => drop(self.nsec.remove(&key)),
+        }
+        if relative.is_empty() {
+            self.active = rrset_of(Rtype::NSEC3PARAM).and_then(|rrset| {
+                // RFC 5155 §4.1.2: records with flags are not for servers.
+                let of_sha1 = |rdata: &&[u8]| rdata.first_chunk::<2>() == Some(&[1, 0]);
+                let mut records = rrset.records.iter().map(|(_, rdata)| &rdata[..]);
+                records.find(of_sha1).and_then(Parameters::read)
+            });
+        }
+        if let Some(hash) = hash_of_owner(&data.owner) {
+            for (_, chain) in &mut self.nsec3 {
+                chain.remove(&hash);
+            }
+            for rrset in rrset_of(Rtype::NSEC3).into_iter() {
+                let parameters = rrset.records.first().and_then(|(_, rdata)| Parameters::read(rdata));
+                if let (Some(parameters), Some(proof)) = (parameters, proof(rrset)) {
+                    self.chain_of(parameters).insert(hash, proof);
+                }
+            }
+            self.nsec3.retain(|(_, chain)| !chain.is_empty());
+        }
+    }
+
+    /// The chain of some parameters.
+    fn chain_of(&mut self, parameters: Parameters) -> &mut OrdMap<[u8; HASH_OCTETS], Arc<Proof>> {
+        let at = self.nsec3.iter().position(|(known, _)| *known == parameters).unwrap_or_else(|| {
+            self.nsec3.push((parameters, OrdMap::new()));
+            self.nsec3.len() - 1
+        });
+        &mut self.nsec3[at].1
+    }
+
+    /// The chain in use, if it is one of NSEC3.
+    fn hashed(&self) -> Option<Hashed<'_>> {
+        let active = self.active.as_ref()?;
+        let (parameters, chain) = self.nsec3.iter().find(|(parameters, _)| parameters == active)?;
+        Some(Hashed { parameters, chain })
+    }
+
+    /// Proves that `name` does not exist, nor a wildcard that covers it; the closest encloser has `encloser` labels
+    /// (RFC 4035 §3.1.3.2, RFC 5155 §7.2.2).
+    pub(super) fn name_error<'z>(&'z self, name: &QName, encloser: usize, apex_at: usize, proofs: &mut Proofs<'z>) {
+        let mut space = [0; 255];
+        let wildcard = name.wildcard(encloser, &mut space).and_then(QName::from_wire);
+        match self.hashed() {
+            Some(hashed) => {
+                hashed.closest_encloser(name, encloser, apex_at, proofs);
+                if let Some(wildcard) = wildcard {
+                    proofs.add(hashed.covering(&wildcard), apex_at);
+                }
+            }
+            None => {
+                proofs.add(self.nsec_at_or_before(name), apex_at);
+                if let Some(wildcard) = wildcard {
+                    proofs.add(self.nsec_at_or_before(&wildcard), apex_at);
+                }
+            }
+        }
+    }
+
+    /// Proves that `name`, which exists, has no data of the asked type (RFC 4035 §3.1.3.1, RFC 5155 §7.2.3, §7.2.4). The
+    /// apex has `apex_labels` labels.
+    pub(super) fn no_data<'z>(&'z self, name: &QName, apex_labels: usize, apex_at: usize, proofs: &mut Proofs<'z>) {
+        match self.hashed() {
+            // At an empty non-terminal the record before says that something below it comes next.
+            None => proofs.add(self.nsec_at_or_before(name), apex_at),
+            Some(hashed) => match hashed.matching(name.as_slice()) {
+                Some(proof) => proofs.add(Some(proof), apex_at),
+                // Left out by opt-out: the closest encloser that is provable, and that the next name is left out.
+                None => {
+                    let provable = (apex_labels..name.labels()).rev();
+                    let mut enclosers = provable.filter(|&labels| hashed.matching(name.suffix(labels)).is_some());
+                    hashed.closest_encloser(name, enclosers.next().unwrap_or(apex_labels), apex_at, proofs);
+                }
+            },
+        }
+    }
+
+    /// Proves that `name` does not exist and that the wildcard below its closest encloser has no data of the asked type
+    /// (RFC 4035 §3.1.3.4, RFC 5155 §7.2.5).
+    pub(super) fn wildcard_no_data<'z>(
+        &'z self,
+        name: &QName,
+        encloser: usize,
+        apex_at: usize,
+        proofs: &mut Proofs<'z>,
+    ) {
+        let mut space = [0; 255];
+        let wildcard = name.wildcard(encloser, &mut space).and_then(QName::from_wire);
+        match self.hashed() {
+            Some(hashed) => {
+                hashed.closest_encloser(name, encloser, apex_at, proofs);
+                proofs.add(wildcard.and_then(|wildcard| hashed.matching(wildcard.as_slice())), apex_at);
+            }
+            None => {
+                proofs.add(self.nsec_at_or_before(name), apex_at);
+                proofs.add(wildcard.and_then(|wildcard| self.nsec_at_or_before(&wildcard)), apex_at);
+            }
+        }
+    }
+
+    /// Proves that `name` does not exist, so that an answer from a wildcard is right (RFC 4035 §3.1.3.3, RFC 5155
+    /// §7.2.6).
+    pub(super) fn wildcard_answer<'z>(
+        &'z self,
+        name: &QName,
+        encloser: usize,
+        apex_at: usize,
+        proofs: &mut Proofs<'z>,
+    ) {
+        match self.hashed() {
+            Some(hashed) => {
+                let next_closer = QName::from_wire(name.suffix(encloser + 1));
+                proofs.add(next_closer.and_then(|next_closer| hashed.covering(&next_closer)), apex_at);
+            }
+            None => proofs.add(self.nsec_at_or_before(name), apex_at),
+        }
+    }
+
+    /// The NSEC RRset at `name`, or the one whose gap it lies in.
+    fn nsec_at_or_before(&self, name: &QName) -> Option<&Proof> {
+        let mut space = [0; 510];
+        self.nsec.get_prev(name.order_key(&mut space)).map(|(_, proof)| &**proof)
+    }
+}
+
+/// A chain of NSEC3 RRsets and how its names are hashed.
+struct Hashed<'z> {
+    parameters: &'z Parameters,
+    chain: &'z OrdMap<[u8; HASH_OCTETS], Arc<Proof>>,
+}
+
+impl<'z> Hashed<'z> {
+    /// The NSEC3 RRset of a name in lower-case wire form.
+    fn matching(&self, name: &[u8]) -> Option<&'z Proof> {
+        self.chain.get(&self.parameters.hash(name)).map(|proof| &**proof)
+    }
+
+    /// The NSEC3 RRset in whose gap the hash of a name lies; the chain is a ring.
+    fn covering(&self, name: &QName) -> Option<&'z Proof> {
+        let hash = self.parameters.hash(name.as_slice());
+        let before = self.chain.get_prev(&hash).or_else(|| self.chain.get_max().map(|(hash, proof)| (hash, proof)));
+        before.map(|(_, proof)| &**proof)
+    }
+
+    /// The closest encloser proof (RFC 5155 §7.2.1): the encloser exists, the name one label below it does not.
+    fn closest_encloser(&self, name: &QName, encloser: usize, apex_at: usize, proofs: &mut Proofs<'z>) {
+        proofs.add(self.matching(name.suffix(encloser)), apex_at);
+        let next_closer = QName::from_wire(name.suffix(encloser + 1));
+        proofs.add(next_closer.and_then(|next_closer| self.covering(&next_closer)), apex_at);
+    }
+}
+
+impl Parameters {
+    /// Reads the rdata of an NSEC3 or NSEC3PARAM record, which begin alike (RFC 5155 §3.2, §4.2).
+    fn read(rdata: &[u8]) -> Option<Self> {
+        let [1, _, high, low, salt_octets, rest @ ..] = rdata else { return None };
+        let iterations = u16::from_be_bytes([*high, *low]);
+        let salt = rest.get(..usize::from(*salt_octets))?.into();
+        (iterations <= ITERATIONS_MAX).then_some(Self { iterations, salt })
+    }
+
+    /// The hash of a name in lower-case wire form (RFC 5155 §5).
+    fn hash(&self, name: &[u8]) -> [u8; HASH_OCTETS] {
+        let digest = |octets: &[u8]| -> [u8; HASH_OCTETS] {
+            Sha1::new().chain_update(octets).chain_update(&self.salt).finalize().into()
+        };
+        (0..self.iterations).fold(digest(name), |hash, _| digest(&hash))
+    }
+}
+
+impl<'z> Proofs<'z> {
+    /// No proofs yet.
+    pub(super) fn new() -> Self {
+        Self { list: [None; PROOFS_MAX], count: 0, incomplete: false }
+    }
+
+    /// Adds a proof from a zone whose apex stands at `apex_at` in the message, unless it is there already.
+    fn add(&mut self, proof: Option<&'z Proof>, apex_at: usize) {
+        let Some(proof) = proof else {
+            self.incomplete = true;
+            return;
+        };
+        if self.iter().any(|(known, _)| std::ptr::eq(known, proof)) {
+            return;
+        }
+        match self.list.get_mut(self.count) {
+            Some(place) => {
+                *place = Some((proof, apex_at));
+                self.count += 1;
+            }
+            None => self.incomplete = true,
+        }
+    }
+
+    /// The proofs in the order in which they were found, each with the place of its zone's apex.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&'z Proof, usize)> {
+        self.list.iter().take(self.count).flatten().copied()
+    }
+}
+
+/// The hash that is the first label of an NSEC3 owner, in base32hex (RFC 5155 §3).
+fn hash_of_owner(owner: &Name) -> Option<[u8; HASH_OCTETS]> {
+    let label = owner.iter_labels().next()?;
+    let digits = label.as_slice();
+    if digits.len() != HASH_OCTETS * 8 / 5 {
+        return None;
+    }
+    let mut hash = [0; HASH_OCTETS];
+    for (group, octets) in digits.chunks(8).zip(hash.chunks_mut(5)) {
+        let mut bits = 0u64;
+        for digit in group {
+            let value = match digit.to_ascii_lowercase() {
+                digit @ b'0'..=b'9' => digit - b'0',
+                digit @ b'a'..=b'v' => digit - b'a' + 10,
+                _ => return None,
+            };
+            bits = bits << 5 | u64::from(value);
+        }
+        octets.copy_from_slice(&bits.to_be_bytes()[3..]);
+    }
+    Some(hash)
+}
+
+/// Octets of a SHA-1 hash.
+const HASH_OCTETS: usize = 20;
+
+/// Iterations up to which proofs are given; more would let a query cost what it likes. Resolvers take a zone with more
+/// than 100 for unsigned (RFC 9276 §3.2).
+const ITERATIONS_MAX: u16 = 500;
+
+/// Proofs in one answer: one for each wildcard in a chain of aliases, and four at its end.
+const PROOFS_MAX: usize = 20;
