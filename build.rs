@@ -13,6 +13,6 @@ fn main() {
     let commit = first_line("git", &["rev-parse", "--short", "HEAD"]).unwrap_or_else(|| "no commit".into());
     println!("cargo::rustc-env=ZONDA_COMPILER={compiler}");
     println!("cargo::rustc-env=ZONDA_COMMIT={commit}");
-    println!("cargo::rerun-if-changed=.git/HEAD");
+    println!("cargo::rerun-if-changed=.git/logs/HEAD");
     println!("cargo::rerun-if-changed=build.rs");
 }

@@ -65,7 +65,7 @@ pub fn run(config: &RunConfig) -> Result<(), String> {
     let way = running.io();
     let workers = running.totals().workers.len();
     let reason = way.reason.as_ref().map_or_else(String::new, |reason| format!(" ({reason})"));
-    log::info(&format!("answering over {} with {workers} workers{reason}", way.way.name()));
+    log::info(&format!("answering over {} with {}{reason}", way.way.name(), count(workers as u64, "worker")));
     for (database, admins) in databases.iter().zip(&admins) {
         report(database, admins, &running, begun.elapsed())?;
     }
@@ -197,8 +197,9 @@ fn report(database: &Database, admins: &[Admin], running: &net::Running, took: D
     let address = admins.first().map(Admin::local_addr);
     let http = address.map_or_else(String::new, |address| format!(", HTTP API on http://{address}/"));
     log::info(&format!(
-        "plugin/pocketbase: serving {} zones with {records} records after {:.3} s{http}",
-        zones.len(),
+        "plugin/pocketbase: serving {} with {} after {:.3} s{http}",
+        count(zones.len() as u64, "zone"),
+        count(records, "record"),
         took.as_secs_f64()
     ));
     if !zones.is_empty() {
@@ -209,7 +210,8 @@ fn report(database: &Database, admins: &[Admin], running: &net::Running, took: D
     let server =
         dns.filter(|address| !address.ip().is_unspecified()).map_or_else(|| "127.0.0.1".into(), |a| a.ip().to_string());
     log::info("plugin/pocketbase: the database is empty. What to do next:");
-    log::info("plugin/pocketbase:   zonda import db.example.org --zone example.org");
+    let program = std::env::args().next().unwrap_or_else(|| "zonda".into());
+    log::info(&format!("plugin/pocketbase:   {program} import db.example.org --zone example.org"));
     if let Some(address) = address {
         log::info(&format!(
             "plugin/pocketbase:   or POST records to http://{address}/api/collections/coredns_records/records"
@@ -217,6 +219,12 @@ fn report(database: &Database, admins: &[Admin], running: &net::Running, took: D
     }
     log::info(&format!("plugin/pocketbase:   then ask: dig @{server} -p {port} example.org SOA"));
     Ok(())
+}
+
+/// A number of things in words: `1 zone`, `2 zones`.
+fn count(number: u64, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
 }
 
 /// How long a stop waits for what is under way.

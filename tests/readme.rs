@@ -44,7 +44,7 @@ fn shell_examples_do_what_they_say() {
     let text = program.text();
     assert!(
         text.contains("the database is empty")
-            && text.contains("zonda import")
+            && text.contains("zonda import db.example.org")
             && text.contains(&format!("-p {port} ")),
         "{text}"
     );

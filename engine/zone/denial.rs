@@ -17,10 +17,13 @@ pub(super) struct Denial {
     /// NSEC RRsets by the order key of their owner.
     nsec: OrdMap<Box<[u8]>, Arc<Proof>>,
     /// NSEC3 RRsets of each set of parameters by the hash in their owner.
-    nsec3: Vec<(Parameters, OrdMap<[u8; HASH_OCTETS], Arc<Proof>>)>,
+    nsec3: Vec<(Parameters, HashedChain)>,
     /// The parameters in use, from the NSEC3PARAM record at the apex (RFC 5155 §4).
     active: Option<Parameters>,
 }
+
+/// NSEC3 RRsets by the hash in their owner.
+type HashedChain = OrdMap<[u8; HASH_OCTETS], Arc<Proof>>;
 
 /// How names are hashed (RFC 5155 §5); the algorithm is SHA-1, the only one there is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,7 +96,7 @@ impl Denial {
     }
 
     /// The chain of some parameters.
-    fn chain_of(&mut self, parameters: Parameters) -> &mut OrdMap<[u8; HASH_OCTETS], Arc<Proof>> {
+    fn chain_of(&mut self, parameters: Parameters) -> &mut HashedChain {
         let at = self.nsec3.iter().position(|(known, _)| *known == parameters).unwrap_or_else(|| {
             self.nsec3.push((parameters, OrdMap::new()));
             self.nsec3.len() - 1
@@ -198,7 +201,7 @@ impl Denial {
 /// A chain of NSEC3 RRsets and how its names are hashed.
 struct Hashed<'z> {
     parameters: &'z Parameters,
-    chain: &'z OrdMap<[u8; HASH_OCTETS], Arc<Proof>>,
+    chain: &'z HashedChain,
 }
 
 impl<'z> Hashed<'z> {
