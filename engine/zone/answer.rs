@@ -256,12 +256,14 @@ impl Hosts<'_> {
             } else {
                 let Some(host) = QName::from_wire(&target.name) else { continue };
                 let Some(zone) = self.zones.find(&host) else { continue };
-                match zone.find(&host, Rtype::A) {
-                    Match::Exact(node) | Match::Wildcard(node, _) => {
-                        put_addresses(node, self.rrset_at + usize::from(target.at), dnssec_ok, response)
-                    }
-                    _ => Ok(()),
-                }
+                let node = match zone.find(&host, Rtype::A) {
+                    Match::Exact(node) | Match::Wildcard(node, _) => Some(node),
+                    // Glue: the hosts of an apex may stand below a cut (RFC 1034 §4.3.2 step 6, RFC 9609 §4.2).
+                    Match::Cut(..) => zone.node(&target.name),
+                    Match::Dname(..) | Match::NameError(_) => None,
+                };
+                let target_at = self.rrset_at + usize::from(target.at);
+                node.map_or(Ok(()), |node| put_addresses(node, target_at, dnssec_ok, response))
             };
             if put.is_err() {
                 return;
@@ -386,12 +388,21 @@ fn refer<'z>(
     // silently; those of other hosts come after, while there is room.
     for needed in [true, false] {
         for target in ns.targets().iter().filter(|target| is_below(&target.name, cut) == needed) {
-            let Some(node) = zone.node(&target.name) else { continue };
+            let Some(node) = zone.node(&target.name).or_else(|| wildcard_for(zone, &target.name)) else { continue };
             if put_addresses(node, rrset_at + usize::from(target.at), dnssec_ok, response).is_err() {
                 response.truncated |= needed;
                 return;
             }
         }
+    }
+}
+
+/// The wildcard that gives addresses to a host without a node of its own; hosts below a cut have none.
+fn wildcard_for<'z>(zone: &'z Zone, host: &[u8]) -> Option<&'z Node> {
+    let host = QName::from_wire(host).filter(|host| host.is_below(zone.apex()))?;
+    match zone.find(&host, Rtype::A) {
+        Match::Wildcard(node, _) => Some(node),
+        _ => None,
     }
 }
 

@@ -97,7 +97,7 @@ impl Walk {
             Rtype::A => vec![192, 0, 2, number],
             Rtype::AAAA => vec![number; 16],
             Rtype::TXT => vec![1, number],
-            Rtype::DS => vec![0, number, 8, 2, 1, 2, 3, 4],
+            Rtype::DS => [&[0, number, 8, 2], &[number; 32][..]].concat(),
             Rtype::MX | Rtype::HTTPS => [&[0, number], &host[..]].concat(),
             Rtype::SRV => [&[0, number, 0, 0, 0, 53], &host[..]].concat(),
             Rtype::SOA => [&host[..], &self.name(), &[0, 0, 0, number], &[1; 12], &[0, 0, 0, 100 + number]].concat(),
@@ -233,7 +233,7 @@ fn randomly_edited_zones_answer_as_the_reference_does() {
                         Some(zone.with(&edits).into())
                     }
                     None => {
-                        let owners = data.entry(key.clone()).or_insert_with(|| walk.owners(apex));
+                        let owners = data.entry(key.clone()).or_insert(walk.owners(apex));
                         Some(Zone::compile(&name(&key), &nodes(owners), 300).into())
                     }
                 };

@@ -115,6 +115,19 @@ impl List {
         [Rtype::A, Rtype::AAAA].iter().flat_map(|rtype| self.rrset(node, *rtype, owner)).collect()
     }
 
+    /// RFC 1034 §4.3.2 step 3b: whatever addresses the zone has for a host of a cut; a wildcard gives none below it.
+    fn glue(&self, host: &[u8], cut: &[u8]) -> Vec<Line> {
+        if self.lines.iter().any(|line| line.owner == host) {
+            return self.addresses(host, host);
+        }
+        match self.walk(host, Rtype::A) {
+            Place::Node(node) if is_at_or_below(host, &self.apex) && !is_at_or_below(host, cut) => {
+                self.addresses(&node, host)
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// RFC 2308 §3, §5: the SOA with the lesser of its TTL and MINIMUM.
     fn denial(&self) -> Vec<Line> {
         let mut soa = self.rrset(&self.apex, Rtype::SOA, &self.apex);
@@ -147,7 +160,7 @@ impl List {
         if self.exists(name) {
             return Place::Node(name.to_vec());
         }
-        let encloser = ancestors(name).find(|above| self.exists(above)).unwrap();
+        let Some(encloser) = ancestors(name).find(|above| self.exists(above)) else { return Place::Nothing };
         let wildcard = [b"\x01*", encloser].concat();
         if self.exists(&wildcard) { Place::Node(wildcard) } else { Place::Nothing }
     }
@@ -165,7 +178,7 @@ pub(super) fn resolve(zones: &[List], qname: &[u8], qtype: Rtype) -> Option<Repl
                 reply.authoritative = !owners.is_empty();
                 for ns in zone.rrset(&cut, Rtype::NS, &cut) {
                     if let Some(host) = ns.host() {
-                        reply.additional.extend(zone.addresses(&host, &host));
+                        reply.additional.extend(zone.glue(&host, &cut));
                     }
                     reply.authority.insert(ns);
                 }
@@ -221,13 +234,15 @@ pub(super) fn resolve(zones: &[List], qname: &[u8], qtype: Rtype) -> Option<Repl
     Some(reply)
 }
 
-/// The addresses of the first 16 hosts of an RRset, wherever they are authoritative data.
+/// The addresses of the first 16 hosts of an RRset, wherever they are authoritative data or glue.
 fn additional(zones: &[List], rrset: &[Line]) -> BTreeSet<Line> {
     let mut additional = BTreeSet::new();
     for host in rrset.iter().filter_map(Line::host).take(16) {
         let Some(zone) = zone_of(zones, &host, Rtype::A) else { continue };
-        if let Place::Node(node) = zone.walk(&host, Rtype::A) {
-            additional.extend(zone.addresses(&node, &host));
+        match zone.walk(&host, Rtype::A) {
+            Place::Node(node) => additional.extend(zone.addresses(&node, &host)),
+            Place::Cut(_) => additional.extend(zone.addresses(&host, &host)),
+            Place::Dname(_) | Place::Nothing => {}
         }
     }
     additional

@@ -219,13 +219,33 @@ fn a_dname_that_redirects_twice_stands_in_the_answer_once() {
 #[test]
 fn the_root_as_target_of_a_service_is_its_owner() {
     // RFC 9460 §2.5.2, but §2.5.1 in alias mode.
-    let nodes = |rdata| {
-        let rrsets = vec![rrset(Rtype::A, &["192.0.2.1", "192.0.2.2"]), rrset(Rtype::HTTPS, &[rdata])];
+    let nodes = |texts| {
+        let rrsets = vec![rrset(Rtype::A, &["192.0.2.1", "192.0.2.2"]), rrset(Rtype::HTTPS, texts)];
         [NodeData { owner: name::parse("*.www", Some(&apex())).unwrap(), rrsets }]
     };
-    for (rdata, additional) in [("1 . alpn=h2", 2), ("0 .", 0)] {
-        let zones = ZoneSet::build([Zone::compile(&apex(), &nodes(rdata), 300).into()]);
+    // Named twice, in two ways, its addresses are there once.
+    let cases: [(&[&str], u8); 3] = [(&["1 . alpn=h2"], 2), (&["0 ."], 0), (&["1 . alpn=h2", "2 a.www"], 2)];
+    for (texts, additional) in cases {
+        let zones = ZoneSet::build([Zone::compile(&apex(), &nodes(texts), 300).into()]);
         let message = ask(&zones, &name::parse("a.www", Some(&apex())).unwrap(), Rtype::HTTPS);
-        assert_eq!(message[6..12], [0, 1, 0, 0, 0, additional], "{rdata}");
+        assert_eq!(message[6..12], [0, texts.len() as u8, 0, 0, 0, additional], "{texts:?}");
+    }
+}
+
+#[test]
+fn hosts_of_a_cut_get_what_addresses_there_are() {
+    let records = |owner: &str, rrsets| NodeData { owner: name::parse(owner, Some(&apex())).unwrap(), rrsets };
+    let nodes = [
+        records("@", vec![rrset(Rtype::NS, &["ns.sub", "any.wild"])]),
+        records("sub", vec![rrset(Rtype::NS, &["ns.sub", "other.wild"])]),
+        records("ns.sub", vec![rrset(Rtype::A, &["192.0.2.1"])]),
+        records("*.wild", vec![rrset(Rtype::A, &["192.0.2.2"])]),
+    ];
+    let zones = ZoneSet::build([Zone::compile(&apex(), &nodes, 300).into()]);
+    // RFC 1034 §4.3.2: a referral carries addresses that a wildcard gives (step 3b), and the NS RRset of the apex those
+    // of its hosts below a cut (step 6).
+    for (qname, counts) in [("x.sub", [0, 0, 0, 2, 0, 2]), ("@", [0, 2, 0, 0, 0, 2])] {
+        let message = ask(&zones, &name::parse(qname, Some(&apex())).unwrap(), Rtype::NS);
+        assert_eq!(message[6..12], counts, "{qname}");
     }
 }
