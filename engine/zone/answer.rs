@@ -212,7 +212,7 @@ fn prove<'z>(zone: &'z Zone, matched: &Match<'_>, has_data: bool, name: &QName, 
     let Some(denial) = zone.denial() else { return };
     match *matched {
         Match::Exact(_) if has_data => {}
-        Match::Exact(_) => denial.no_data(name, zone.labels(), place.apex_at, proofs),
+        Match::Exact(_) => denial.no_data(name, place.apex_at, proofs),
         Match::Wildcard(_, encloser) if has_data => denial.wildcard_answer(name, encloser, place.apex_at, proofs),
         Match::Wildcard(_, encloser) => denial.wildcard_no_data(name, encloser, place.apex_at, proofs),
         Match::NameError(encloser) => denial.name_error(name, encloser, place.apex_at, proofs),
@@ -379,7 +379,7 @@ fn refer<'z>(
             (Some(ds), ..) => {
                 put(Section::Authority, ds, cut_at, place.apex_at, true, response);
             }
-            (None, Some(denial), Some(cut)) => denial.no_data(&cut, zone.labels(), place.apex_at, &mut proofs),
+            (None, Some(denial), Some(cut)) => denial.no_data(&cut, place.apex_at, &mut proofs),
             _ => {}
         }
         put_proofs(Some(&proofs), response);

@@ -44,8 +44,6 @@ pub(super) struct Proof {
 pub(super) struct Proofs<'z> {
     list: [Option<(&'z Proof, usize)>; PROOFS_MAX],
     count: usize,
-    /// A proof that should be there is missing or there are too many: the zone is not signed as it should be.
-    pub(super) incomplete: bool,
 }
 
 impl Denial {
@@ -114,37 +112,28 @@ impl Denial {
     /// Proves that `name` does not exist, nor a wildcard that covers it; the closest encloser has `encloser` labels
     /// (RFC 4035 §3.1.3.2, RFC 5155 §7.2.2).
     pub(super) fn name_error<'z>(&'z self, name: &QName, encloser: usize, apex_at: usize, proofs: &mut Proofs<'z>) {
-        let mut space = [0; 255];
-        let wildcard = name.wildcard(encloser, &mut space).and_then(QName::from_wire);
         match self.hashed() {
             Some(hashed) => {
-                hashed.closest_encloser(name, encloser, apex_at, proofs);
-                if let Some(wildcard) = wildcard {
-                    proofs.add(hashed.covering(&wildcard), apex_at);
-                }
+                let provable = hashed.closest_encloser(name, encloser, apex_at, proofs);
+                proofs.add(wildcard(name, provable).and_then(|wildcard| hashed.covering(&wildcard)), apex_at);
             }
             None => {
                 proofs.add(self.nsec_at_or_before(name), apex_at);
-                if let Some(wildcard) = wildcard {
-                    proofs.add(self.nsec_at_or_before(&wildcard), apex_at);
-                }
+                proofs.add(wildcard(name, encloser).and_then(|wildcard| self.nsec_at_or_before(&wildcard)), apex_at);
             }
         }
     }
 
-    /// Proves that `name`, which exists, has no data of the asked type (RFC 4035 §3.1.3.1, RFC 5155 §7.2.3, §7.2.4). The
-    /// apex has `apex_labels` labels.
-    pub(super) fn no_data<'z>(&'z self, name: &QName, apex_labels: usize, apex_at: usize, proofs: &mut Proofs<'z>) {
+    /// Proves that `name`, which exists, has no data of the asked type (RFC 4035 §3.1.3.1, RFC 5155 §7.2.3, §7.2.4).
+    pub(super) fn no_data<'z>(&'z self, name: &QName, apex_at: usize, proofs: &mut Proofs<'z>) {
         match self.hashed() {
             // At an empty non-terminal the record before says that something below it comes next.
             None => proofs.add(self.nsec_at_or_before(name), apex_at),
             Some(hashed) => match hashed.matching(name.as_slice()) {
                 Some(proof) => proofs.add(Some(proof), apex_at),
-                // Left out by opt-out: the closest encloser that is provable, and that the next name is left out.
+                // Left out by opt-out: what is proved is that the chain leaves it out.
                 None => {
-                    let provable = (apex_labels..name.labels()).rev();
-                    let mut enclosers = provable.filter(|&labels| hashed.matching(name.suffix(labels)).is_some());
-                    hashed.closest_encloser(name, enclosers.next().unwrap_or(apex_labels), apex_at, proofs);
+                    hashed.closest_encloser(name, name.labels().saturating_sub(1), apex_at, proofs);
                 }
             },
         }
@@ -159,12 +148,14 @@ impl Denial {
         apex_at: usize,
         proofs: &mut Proofs<'z>,
     ) {
-        let mut space = [0; 255];
-        let wildcard = name.wildcard(encloser, &mut space).and_then(QName::from_wire);
+        let wildcard = wildcard(name, encloser);
         match self.hashed() {
             Some(hashed) => {
                 hashed.closest_encloser(name, encloser, apex_at, proofs);
-                proofs.add(wildcard.and_then(|wildcard| hashed.matching(wildcard.as_slice())), apex_at);
+                // A wildcard that exists through opted-out delegations alone has no record either.
+                if let Some(proof) = wildcard.and_then(|wildcard| hashed.matching(wildcard.as_slice())) {
+                    proofs.add(Some(proof), apex_at);
+                }
             }
             None => {
                 proofs.add(self.nsec_at_or_before(name), apex_at);
@@ -217,11 +208,19 @@ impl<'z> Hashed<'z> {
         before.map(|(_, proof)| &**proof)
     }
 
-    /// The closest encloser proof (RFC 5155 §7.2.1): the encloser exists, the name one label below it does not.
-    fn closest_encloser(&self, name: &QName, encloser: usize, apex_at: usize, proofs: &mut Proofs<'z>) {
-        proofs.add(self.matching(name.suffix(encloser)), apex_at);
-        let next_closer = QName::from_wire(name.suffix(encloser + 1));
+    /// The closest encloser proof (RFC 5155 §7.2.1): an encloser exists, the name one label below it does not. An
+    /// encloser that exists through opted-out delegations alone is passed over for the closest one that has a record, the
+    /// closest provable encloser; gives its labels.
+    fn closest_encloser(&self, name: &QName, encloser: usize, apex_at: usize, proofs: &mut Proofs<'z>) -> usize {
+        let matching = |labels| self.matching(name.suffix(labels)).map(|proof| (labels, proof));
+        let Some((provable, proof)) = (0..=encloser).rev().find_map(matching) else {
+            proofs.add(None, apex_at);
+            return encloser;
+        };
+        proofs.add(Some(proof), apex_at);
+        let next_closer = QName::from_wire(name.suffix(provable + 1));
         proofs.add(next_closer.and_then(|next_closer| self.covering(&next_closer)), apex_at);
+        provable
     }
 }
 
@@ -246,24 +245,19 @@ impl Parameters {
 impl<'z> Proofs<'z> {
     /// No proofs yet.
     pub(super) fn new() -> Self {
-        Self { list: [None; PROOFS_MAX], count: 0, incomplete: false }
+        Self { list: [None; PROOFS_MAX], count: 0 }
     }
 
     /// Adds a proof from a zone whose apex stands at `apex_at` in the message, unless it is there already.
     fn add(&mut self, proof: Option<&'z Proof>, apex_at: usize) {
-        let Some(proof) = proof else {
-            self.incomplete = true;
-            return;
-        };
+        // A zone that is not signed as it should be gives what it has.
+        let Some(proof) = proof else { return };
         if self.iter().any(|(known, _)| std::ptr::eq(known, proof)) {
             return;
         }
-        match self.list.get_mut(self.count) {
-            Some(place) => {
-                *place = Some((proof, apex_at));
-                self.count += 1;
-            }
-            None => self.incomplete = true,
+        if let Some(place) = self.list.get_mut(self.count) {
+            *place = Some((proof, apex_at));
+            self.count += 1;
         }
     }
 
@@ -271,6 +265,11 @@ impl<'z> Proofs<'z> {
     pub(super) fn iter(&self) -> impl Iterator<Item = (&'z Proof, usize)> {
         self.list.iter().take(self.count).flatten().copied()
     }
+}
+
+/// The wildcard below the last `labels` labels of a name.
+fn wildcard(name: &QName, labels: usize) -> Option<QName> {
+    name.wildcard(labels, &mut [0; 255]).and_then(QName::from_wire)
 }
 
 /// The hash that is the first label of an NSEC3 owner, in base32hex (RFC 5155 §3).

@@ -18,6 +18,8 @@ mod random;
 mod reference;
 mod rrset;
 mod set;
+#[cfg(test)]
+mod signed;
 mod snapshot;
 #[cfg(test)]
 mod tests;

@@ -233,7 +233,7 @@ fn randomly_edited_zones_answer_as_the_reference_does() {
                         Some(zone.with(&edits).into())
                     }
                     None => {
-                        let owners = data.entry(key.clone()).or_insert(walk.owners(apex));
+                        let owners = data.entry(key.clone()).or_insert_with(|| walk.owners(apex));
                         Some(Zone::compile(&name(&key), &nodes(owners), 300).into())
                     }
                 };

@@ -22,7 +22,7 @@ impl Walk {
     }
 
     /// A name of up to four labels from a small alphabet, so that names meet.
-    fn owner(&mut self) -> Name {
+    pub(super) fn owner(&mut self) -> Name {
         let labels = self.below(4);
         let text: Vec<&str> = (0..labels).map(|_| ["a", "b", "c", "*", "sub"][self.below(5)]).collect();
         let text = if text.is_empty() { "@".into() } else { text.join(".") };
@@ -30,7 +30,7 @@ impl Walk {
     }
 
     /// RRsets for an owner, perhaps none.
-    fn rrsets(&mut self, owner: &Name) -> Vec<RrsetData> {
+    pub(super) fn rrsets(&mut self, owner: &Name) -> Vec<RrsetData> {
         let mut rrsets = Vec::new();
         if *owner == apex() {
             rrsets.push(rrset(Rtype::NS, &["ns"]));
@@ -53,11 +53,11 @@ impl Walk {
     }
 }
 
-fn apex() -> Name {
+pub(super) fn apex() -> Name {
     name::parse("example.org.", None).unwrap()
 }
 
-fn rrset(rtype: Rtype, texts: &[&str]) -> RrsetData {
+pub(super) fn rrset(rtype: Rtype, texts: &[&str]) -> RrsetData {
     let rdata = |text: &&str| (Some(300), rdata_from_text(rtype, text, Some(&apex())).unwrap());
     RrsetData { rtype, records: texts.iter().map(rdata).collect() }
 }
