@@ -1,23 +1,26 @@
-//! Zones, questions and the expected answers as text.
+//! Zones, questions and the expected answers as text: the files under `cases/`, whose README explains the format.
 //!
-//! A file holds zones (`zone APEX`, zone-file text, `end`) and cases: `case NAME`, `query NAME TYPE [class=C] [edns=N]
-//! [do] [rd] [cd] [tcp]`, `status RCODE [aa] [tc] [rd] [cd] [edns] [do]`, and the records of each section as `answer …`,
-//! `authority …`, `additional …` in any order. A section without a line has to be empty, unless `count SECTION N` only
-//! counts it. Names are compared with their case, so that the case of questions shows.
+//! Every file's zones are served once, and every case is asked four ways: in memory and through real sockets, as over UDP
+//! and as over TCP. A case marked `udp` or `tcp` is asked over that transport only.
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use domain::base::iana::Class;
 use domain::base::name::FlattenInto;
 use domain::base::rdata::ComposeRecordData;
 use domain::base::{Message, Name, ParsedName};
 use domain::rdata::AllRecordData;
-use engine::plugin::Transport;
+use engine::net::{self, Listener, Options};
+use engine::plugin::corefile::Corefile;
+use engine::plugin::{Arrival, Ready, Transport, setup};
+use engine::zone::Hub;
 use store::name;
 use store::types::{rdata_from_text, rdata_to_text, rtype_from_text, rtype_to_text};
+use tempfile::TempDir;
 
-use crate::support::{InMemory, Question};
+use crate::support::{Question, address, exchange_tcp, exchange_udp};
 
 #[test]
 fn case_files() {
@@ -25,30 +28,90 @@ fn case_files() {
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "case"));
     files.sort();
-    let (mut passed, mut failed) = (0, Vec::new());
+    let (mut asked, mut failed) = (0, Vec::new());
     for path in files {
-        let text = std::fs::read_to_string(&path).unwrap();
-        let (zones, cases) = read(&text);
-        let mut server = InMemory::with_zones(&zones);
-        for case in cases {
-            let reply = server.send(&case.question.message(), case.transport).expect("an answer");
-            let found = describe(&reply);
-            match case.expected.mismatch(&found) {
-                None => passed += 1,
-                Some(why) => failed.push(format!("{}: {}\n{why}", path.file_name().unwrap().display(), case.name)),
+        let (zones, cases) = read(&std::fs::read_to_string(&path).unwrap());
+        let server = Served::start(&zones);
+        for (way, transport, replies) in server.ask(&cases) {
+            for (case, reply) in cases.iter().filter(|case| case.is_asked_over(transport)).zip(replies) {
+                if let Some(why) = case.mismatch(&reply) {
+                    failed.push(format!("{}: {} ({way})\n{why}", path.file_name().unwrap().display(), case.name));
+                }
             }
         }
+        asked += cases.len();
     }
-    println!("{passed} cases");
-    assert!(failed.is_empty(), "{} cases failed:\n{}", failed.len(), failed.join("\n"));
-    assert!(passed >= 70);
+    println!("{asked} cases");
+    assert!(failed.is_empty(), "{} answers are wrong:\n{}", failed.len(), failed.join("\n"));
+    assert!(asked >= CASES_MIN, "{asked} cases");
+}
+
+/// The zones of a file being served: in memory, and on a port of 127.0.0.1 over UDP and TCP.
+struct Served {
+    server: Arc<engine::plugin::Server>,
+    sockets: net::Running,
+    _folder: TempDir,
+}
+
+impl Served {
+    /// Serves zones, given as apex and zone-file text, from the root block.
+    fn start(zones: &[(String, String)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut corefile = String::from(".:0 {\n");
+        for (index, (apex, text)) in zones.iter().enumerate() {
+            let path = folder.path().join(format!("{index}.zone"));
+            std::fs::write(&path, text).unwrap();
+            corefile.push_str(&format!("    file {} {apex}\n", path.display()));
+        }
+        corefile.push_str("}\n");
+        let corefile = Corefile::parse_text("Corefile", &corefile).unwrap_or_else(|why| panic!("{why}"));
+        let Ready { server, .. } = setup(&corefile, &Hub::new(), &|_| None).unwrap_or_else(|why| panic!("{why:?}"));
+        let listener = Listener { addr: address("127.0.0.1:0") };
+        let options = Options { workers: Some(1), ..Options::default() };
+        let sockets = net::start(&[listener], Arc::clone(&server), &options).unwrap();
+        Self { server, sockets, _folder: folder }
+    }
+
+    /// Asks all cases in every way; the answers of each way in the order of the cases that it is for.
+    fn ask(&self, cases: &[Case]) -> Vec<(&'static str, Transport, Vec<Vec<u8>>)> {
+        let mut ways = Vec::new();
+        let at = self.sockets.local_addrs()[0];
+        for transport in [Transport::Udp, Transport::Tcp] {
+            let asked = cases.iter().filter(|case| case.is_asked_over(transport));
+            let messages: Vec<_> = asked.map(|case| case.question.message()).collect();
+            let mut worker = self.server.worker();
+            let arrival =
+                Arrival { client: address("192.0.2.99:5353"), local: address("192.0.2.53:53"), transport, listener: 0 };
+            let in_memory = messages.iter().map(|message| {
+                let mut buffer = vec![0; 65_535];
+                buffer[..message.len()].copy_from_slice(message);
+                let length = worker.answer(&mut buffer, message.len(), &arrival).expect("an answer");
+                buffer[..length].to_vec()
+            });
+            let in_memory = in_memory.collect();
+            let over_sockets = match transport {
+                Transport::Udp => {
+                    messages.iter().map(|message| exchange_udp(at, message, 5000).expect("an answer")).collect()
+                }
+                Transport::Tcp => exchange_tcp(at, &messages),
+            };
+            let names = match transport {
+                Transport::Udp => ["in memory as over UDP", "UDP"],
+                Transport::Tcp => ["in memory as over TCP", "TCP"],
+            };
+            ways.push((names[0], transport, in_memory));
+            ways.push((names[1], transport, over_sockets));
+        }
+        ways
+    }
 }
 
 /// A question and what is expected of the answer.
 struct Case {
     name: String,
     question: Question,
-    transport: Transport,
+    /// The only transport that it is asked over.
+    transport: Option<Transport>,
     expected: Expected,
 }
 
@@ -101,7 +164,7 @@ fn read(text: &str) -> (Vec<(String, String)>, Vec<Case>) {
             "case" => cases.push(Case {
                 name: rest.into(),
                 question: Question::new(".", store::Rtype::A),
-                transport: Transport::Udp,
+                transport: None,
                 expected: Expected::default(),
             }),
             _ => {
@@ -135,12 +198,32 @@ impl Case {
                 "do" => self.question.dnssec_ok = true,
                 "rd" => self.question.recursion_desired = true,
                 "cd" => self.question.checking_disabled = true,
-                "tcp" => self.transport = Transport::Tcp,
-                "class=CH" => self.question.qclass = Class::CH,
-                "class=ANY" => self.question.qclass = Class::ANY,
-                word => self.question.edns_size = Some(word.strip_prefix("edns=").unwrap().parse().unwrap()),
+                "udp" => self.transport = Some(Transport::Udp),
+                "tcp" => self.transport = Some(Transport::Tcp),
+                word => match word.split_once('=') {
+                    Some(("edns", size)) => self.question.edns_size = Some(size.parse().unwrap()),
+                    Some(("class", "CH")) => self.question.qclass = Class::CH,
+                    Some(("class", "ANY")) => self.question.qclass = Class::ANY,
+                    Some(("class", number)) => self.question.qclass = Class::from_int(number.parse().unwrap()),
+                    _ => panic!("{}: unknown word {word:?}", self.name),
+                },
             }
         }
+    }
+
+    /// Whether the case is for this transport.
+    fn is_asked_over(&self, transport: Transport) -> bool {
+        self.transport.is_none_or(|only| only == transport)
+    }
+
+    /// What is wrong with an answer, if anything. The question comes back octet for octet, its case too (RFC 4343 §4.1).
+    fn mismatch(&self, reply: &[u8]) -> Option<String> {
+        let message = self.question.message();
+        let question = HEADER_OCTETS..HEADER_OCTETS + name::parse(&self.question.qname, None).unwrap().len() + 4;
+        if reply.get(question.clone()) != message.get(question) {
+            return Some("  the question does not come back as it was asked\n".into());
+        }
+        self.expected.mismatch(&describe(reply))
     }
 }
 
@@ -198,3 +281,9 @@ pub(crate) fn describe(octets: &[u8]) -> Expected {
     }
     found
 }
+
+/// Octets before the question.
+const HEADER_OCTETS: usize = 12;
+
+/// Cases that are there at least: a file that is no longer read shows.
+const CASES_MIN: usize = 70;
