@@ -163,7 +163,9 @@ impl Program {
     /// Sends a signal by name (`TERM`, `KILL`) and waits for the end; gives the exit code, None for a death by signal.
     pub(crate) fn end(&mut self, signal: &str) -> Option<i32> {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
+        // The shell's own kill: the program of that name is not on every machine.
+        let kill = format!("kill -s {signal} {pid}");
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
         self.child.wait().unwrap().code()
     }
 
@@ -199,6 +201,11 @@ pub(crate) fn command(folder: &Path) -> Command {
 pub(crate) fn run(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = command(folder).args(arguments).stdin(Stdio::null()).output().unwrap();
     (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+/// Whether this machine speaks IPv6.
+pub(crate) fn has_ipv6() -> bool {
+    UdpSocket::bind("[::1]:0").is_ok()
 }
 
 /// A port that is free for UDP and TCP on 127.0.0.1 at this moment.
