@@ -13,14 +13,11 @@ use domain::base::rdata::ComposeRecordData;
 use domain::base::{Message, Name, ParsedName};
 use domain::rdata::AllRecordData;
 use engine::net::{self, Listener, Options};
-use engine::plugin::corefile::Corefile;
-use engine::plugin::{Arrival, Ready, Transport, setup};
-use engine::zone::Hub;
+use engine::plugin::Transport;
 use store::name;
 use store::types::{rdata_from_text, rdata_to_text, rtype_from_text, rtype_to_text};
-use tempfile::TempDir;
 
-use crate::support::{Question, address, exchange_tcp, exchange_udp};
+use crate::support::{InMemory, Question, address, exchange_tcp, exchange_udp};
 
 #[test]
 fn case_files() {
@@ -31,7 +28,7 @@ fn case_files() {
     let (mut asked, mut failed) = (0, Vec::new());
     for path in files {
         let (zones, cases) = read(&std::fs::read_to_string(&path).unwrap());
-        let server = Served::start(&zones);
+        let mut server = Served::start(&zones);
         for (way, transport, replies) in server.ask(&cases) {
             for (case, reply) in cases.iter().filter(|case| case.is_asked_over(transport)).zip(replies) {
                 if let Some(why) = case.mismatch(&reply) {
@@ -48,47 +45,29 @@ fn case_files() {
 
 /// The zones of a file being served: in memory, and on a port of 127.0.0.1 over UDP and TCP.
 struct Served {
-    server: Arc<engine::plugin::Server>,
+    memory: InMemory,
     sockets: net::Running,
-    _folder: TempDir,
 }
 
 impl Served {
     /// Serves zones, given as apex and zone-file text, from the root block.
     fn start(zones: &[(String, String)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut corefile = String::from(".:0 {\n");
-        for (index, (apex, text)) in zones.iter().enumerate() {
-            let path = folder.path().join(format!("{index}.zone"));
-            std::fs::write(&path, text).unwrap();
-            corefile.push_str(&format!("    file {} {apex}\n", path.display()));
-        }
-        corefile.push_str("}\n");
-        let corefile = Corefile::parse_text("Corefile", &corefile).unwrap_or_else(|why| panic!("{why}"));
-        let Ready { server, .. } = setup(&corefile, &Hub::new(), &|_| None).unwrap_or_else(|why| panic!("{why:?}"));
+        let memory = InMemory::with_zones(zones);
         let listener = Listener { addr: address("127.0.0.1:0") };
         let options = Options { workers: Some(1), ..Options::default() };
-        let sockets = net::start(&[listener], Arc::clone(&server), &options).unwrap();
-        Self { server, sockets, _folder: folder }
+        let sockets = net::start(&[listener], Arc::clone(&memory.server), &options).unwrap();
+        Self { memory, sockets }
     }
 
     /// Asks all cases in every way; the answers of each way in the order of the cases that it is for.
-    fn ask(&self, cases: &[Case]) -> Vec<(&'static str, Transport, Vec<Vec<u8>>)> {
+    fn ask(&mut self, cases: &[Case]) -> Vec<(&'static str, Transport, Vec<Vec<u8>>)> {
         let mut ways = Vec::new();
         let at = self.sockets.local_addrs()[0];
         for transport in [Transport::Udp, Transport::Tcp] {
             let asked = cases.iter().filter(|case| case.is_asked_over(transport));
             let messages: Vec<_> = asked.map(|case| case.question.message()).collect();
-            let mut worker = self.server.worker();
-            let arrival =
-                Arrival { client: address("192.0.2.99:5353"), local: address("192.0.2.53:53"), transport, listener: 0 };
-            let in_memory = messages.iter().map(|message| {
-                let mut buffer = vec![0; 65_535];
-                buffer[..message.len()].copy_from_slice(message);
-                let length = worker.answer(&mut buffer, message.len(), &arrival).expect("an answer");
-                buffer[..length].to_vec()
-            });
-            let in_memory = in_memory.collect();
+            let in_memory =
+                messages.iter().map(|message| self.memory.send(message, transport).expect("an answer")).collect();
             let over_sockets = match transport {
                 Transport::Udp => {
                     messages.iter().map(|message| exchange_udp(at, message, 5000).expect("an answer")).collect()
@@ -286,4 +265,4 @@ pub(crate) fn describe(octets: &[u8]) -> Expected {
 const HEADER_OCTETS: usize = 12;
 
 /// Cases that are there at least: a file that is no longer read shows.
-const CASES_MIN: usize = 70;
+const CASES_MIN: usize = 303;

@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 
 use domain::base::iana::{Class, Rtype};
 use engine::plugin::corefile::Corefile;
-use engine::plugin::{Arrival, Ready, Transport, Worker, setup};
+use engine::plugin::{Arrival, Ready, Server, Transport, Worker, setup};
 use engine::zone::Hub;
 use store::name;
 use tempfile::TempDir;
 
 /// A server in memory, and the folder with its zone files.
 pub(crate) struct InMemory {
+    pub(crate) server: Arc<Server>,
     worker: Worker,
     _folder: TempDir,
 }
@@ -31,7 +32,8 @@ impl InMemory {
             corefile.push_str(&format!("    file {} {apex}\n", path.display()));
         }
         corefile.push_str("}\n");
-        Self { worker: worker(&corefile), _folder: folder }
+        let server = server(&corefile);
+        Self { worker: server.worker(), server, _folder: folder }
     }
 
     /// The answer to a message, None for silence.
@@ -46,10 +48,10 @@ impl InMemory {
 }
 
 /// What answers for a Corefile that listens on one address.
-pub(crate) fn worker(corefile: &str) -> Worker {
+pub(crate) fn server(corefile: &str) -> Arc<Server> {
     let corefile = Corefile::parse_text("Corefile", corefile).unwrap_or_else(|why| panic!("{why}"));
     let Ready { server, .. } = setup(&corefile, &Hub::new(), &|_| None).unwrap_or_else(|why| panic!("{why:?}"));
-    Arc::clone(&server).worker()
+    server
 }
 
 /// A question, and how to ask it.
