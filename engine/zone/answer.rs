@@ -376,7 +376,8 @@ fn refer<'z>(
     let dnssec_ok = proofs.is_some();
     if let Some(mut proofs) = proofs {
         match (node.rrset(Rtype::DS), zone.denial(), QName::from_wire(cut)) {
-            (Some(ds), ..) => {
+            // In a zone that is not signed a DS record says nothing.
+            (Some(ds), Some(_), _) => {
                 put(Section::Authority, ds, cut_at, place.apex_at, true, response);
             }
             (None, Some(denial), Some(cut)) => denial.no_data(&cut, place.apex_at, &mut proofs),
