@@ -8,6 +8,7 @@
 //! * `plugins`: each plugin over a real socket
 //! * `program`: the command line
 //! * `http`: records written over HTTP and answered over DNS
+//! * `peers`: the answers of other servers to the same questions
 //! * `readme`: every example of the README
 
 mod any_message;
@@ -15,6 +16,7 @@ mod cases;
 mod http;
 mod manual;
 mod packets;
+mod peers;
 mod plugins;
 mod program;
 mod readme;
