@@ -87,7 +87,7 @@ fn compare(signing: Signing) {
     let mut askers = peers.each_ref().map(|peer| Asker::new(peer.dns));
     let mut asker = Asker::new(zonda.dns());
     let mut counts: BTreeMap<(Kind, &str), usize> = BTreeMap::new();
-    let mut failures = Vec::new();
+    let mut failures: BTreeMap<String, Vec<Kind>> = BTreeMap::new();
     let mut denials = Vec::new();
     for _ in 0..queries {
         let question = asked::question(&world, &mut random);
@@ -109,7 +109,9 @@ fn compare(signing: Signing) {
             match asked.verdict() {
                 Verdict::Same => *counts.entry((peer.kind, "same")).or_default() += 1,
                 Verdict::Known(why) => *counts.entry((peer.kind, why)).or_default() += 1,
-                Verdict::Different(what) => failures.push(format!("{:?}: {what}\n{asked}", peer.kind)),
+                Verdict::Different(what) => {
+                    failures.entry(format!("{what}\n{asked}")).or_default().push(peer.kind);
+                }
             }
         }
     }
@@ -122,7 +124,7 @@ fn compare(signing: Signing) {
         "{} differences with {signing:?}, seed {seed}, {queries} queries, zone files in {kept}; to repeat:\n\
          ZONDA_PEERS_SEED={seed} ZONDA_PEERS_QUERIES={queries} cargo test --test main peers -- --ignored\n\n{}",
         failures.len(),
-        failures[..failures.len().min(SHOWN_MAX)].join("\n")
+        failures.iter().take(SHOWN_MAX).map(|(text, peers)| format!("{peers:?}: {text}\n")).collect::<String>()
     );
     if signing.signer != Signer::Nobody {
         validate(&zonda, &anchors, &denials);
@@ -130,7 +132,7 @@ fn compare(signing: Signing) {
 }
 
 /// Leaves the zone files behind if there is something to look up in them; says where.
-fn keep_zones(failures: &[String], folder: tempfile::TempDir) -> String {
+fn keep_zones(failures: &BTreeMap<String, Vec<Kind>>, folder: tempfile::TempDir) -> String {
     if failures.is_empty() { String::new() } else { folder.keep().display().to_string() }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::asked::to_dig;
 use super::peer::Kind;
+use super::world::APEXES;
 use crate::cases::Expected;
 use crate::support::Question;
 
@@ -88,11 +89,81 @@ fn has(answer: &Expected, flag: &str) -> bool {
     answer.status.iter().any(|word| word == flag)
 }
 
+/// Our authority without some types.
+fn without(answer: &Expected, rtypes: &[&str]) -> BTreeSet<String> {
+    let is_one = |line: &String| rtypes.iter().any(|rtype| line.split(' ').nth(3) == Some(rtype));
+    records(answer, "authority").into_iter().filter(|line| !is_one(line)).collect()
+}
+
+/// Whether the first answer has all that the second has in a section.
+fn is_more(more: &Expected, less: &Expected, section: &str) -> bool {
+    records(more, section).is_superset(&records(less, section))
+}
+
+/// Whether an answer has an alias to a name in another zone than its owner's.
+fn leaves_zone(answer: &Expected) -> bool {
+    records(answer, "answer").iter().any(|line| {
+        let words: Vec<&str> = line.split(' ').collect();
+        words[3] == "cname" && zone_of(words[0]) != zone_of(words[4])
+    })
+}
+
+/// The apex of the zone that a name is in; none of the names here has an escaped dot before an apex.
+fn zone_of(name: &str) -> Option<&'static str> {
+    let is_in = |apex: &&&str| name == **apex || name.ends_with(&format!(".{apex}"));
+    APEXES.iter().filter(is_in).max_by_key(|apex| apex.len()).copied()
+}
+
+/// Whether a section has a record of a type.
+fn has_type(answer: &Expected, section: &str, rtype: &str) -> bool {
+    records(answer, section).iter().any(|line| line.split(' ').nth(3) == Some(rtype))
+}
+
 /// The known differences; the first that applies counts.
 const DIFFERENCES: &[Difference] = &[
     Difference {
         why: "cut off at different records; TCP has it all (RFC 2181 §9)",
         applies: |asked| has(asked.ours, "tc") || has(asked.theirs, "tc"),
+    },
+    Difference {
+        why: "DS of a cut in a zone that is not signed (RFC 4035 §3.1.4 names no exception)",
+        applies: |asked| {
+            !has_type(asked.ours, "authority", "rrsig")
+                && has_type(asked.ours, "authority", "ds")
+                && without(asked.ours, &["ds"]) == records(asked.theirs, "authority")
+                && flags(asked.ours) == flags(asked.theirs)
+                && records(asked.ours, "answer") == records(asked.theirs, "answer")
+        },
+    },
+    Difference {
+        why: "knotd and named end an alias chain where it leaves the zone (RFC 1034 §4.3.2 step 3a: go back to step 1)",
+        applies: |asked| {
+            asked.peer != Kind::Nsd
+                && leaves_zone(asked.theirs)
+                && has(asked.ours, "aa") == has(asked.theirs, "aa")
+                && ["answer", "authority"].iter().all(|section| is_more(asked.ours, asked.theirs, section))
+        },
+    },
+    Difference {
+        why: "knotd gives one of the RRSIG RRsets, zonda all (RFC 8482 §7 allows both)",
+        applies: |asked| {
+            asked.peer == Kind::Knotd
+                && asked.question.qtype == store::Rtype::RRSIG
+                && has_type(asked.theirs, "answer", "rrsig")
+                && is_more(asked.ours, asked.theirs, "answer")
+        },
+    },
+    Difference {
+        why: "nsd follows an alias for NSEC and RRSIG, which are beside it (RFC 4035 §2.5), and not for NSEC3",
+        applies: |asked| {
+            let (ours, theirs) = (has_type(asked.ours, "answer", "cname"), has_type(asked.theirs, "answer", "cname"));
+            asked.peer == Kind::Nsd
+                && match asked.question.qtype {
+                    store::Rtype::NSEC | store::Rtype::RRSIG => theirs && !ours,
+                    store::Rtype::NSEC3 => ours && !theirs,
+                    _ => false,
+                }
+        },
     },
     Difference {
         why: "ANY is answered with one RRset or all of them (RFC 8482 §4.1)",

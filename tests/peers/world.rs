@@ -134,6 +134,7 @@ impl Zone {
     /// Adds a delegation, with DS or not, with glue or not; gives the names to ask for.
     fn add_cut(&mut self, owner: &str, target: &str, random: &mut Random) -> Vec<String> {
         let apex = self.apex;
+        self.cuts.push(owner.to_ascii_lowercase());
         let (inside, sibling) = (format!("ns.{owner}"), self.cuts[random.below(self.cuts.len())].clone());
         self.add(owner, &format!("NS {inside}.{apex}"));
         if random.percent(70) {
@@ -152,7 +153,6 @@ impl Zone {
         if random.percent(30) {
             self.add(&format!("hidden.{owner}"), "TXT \"occluded\"");
         }
-        self.cuts.push(owner.to_ascii_lowercase());
         vec![format!("{inside}.{apex}"), format!("hidden.{owner}.{apex}"), format!("x.y.{owner}.{apex}")]
     }
 
