@@ -88,6 +88,9 @@ pub struct Admin {
     local_addr: SocketAddr,
     /// What the operator should know.
     warnings: Vec<String>,
+    /// What all requests share, for tests to reach into.
+    #[cfg(test)]
+    site: Arc<Site>,
 }
 
 /// Sets up the account, binds the listeners and begins to serve.
@@ -107,7 +110,14 @@ pub fn start(config: AdminConfig, store: Store) -> Result<Admin, AdminError> {
     let sockets = listeners.into_iter().map(|(socket, _)| socket);
     let server = Server::start(sockets, &site).map_err(|why| AdminError::System(why.to_string()))?;
     drop(entered);
-    Ok(Admin { runtime: Some(runtime), server: Some(server), local_addr, warnings })
+    Ok(Admin {
+        runtime: Some(runtime),
+        server: Some(server),
+        local_addr,
+        warnings,
+        #[cfg(test)]
+        site,
+    })
 }
 
 impl Admin {

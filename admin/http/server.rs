@@ -118,7 +118,8 @@ impl Listener {
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIME)
             .max_headers(HEADERS_MAX)
-            .max_buf_size(HEADER_OCTETS_MAX)
+            .max_header_size(HEADER_OCTETS_MAX)
+            .max_buf_size(BUFFER_OCTETS_MAX)
             .serve_connection(TokioIo::new(Connection::new(stream)), service);
         let mut stopped = self.stopped.clone();
         tokio::spawn(async move {
@@ -150,8 +151,11 @@ const HEADER_TIME: Duration = Duration::from_secs(15);
 /// Headers of one request; more get 431.
 const HEADERS_MAX: usize = 100;
 
-/// Octets of a request's line and headers, 431 beyond, and of a connection's buffer.
-const HEADER_OCTETS_MAX: usize = 64 * 1024;
+/// Octets of a request's line and headers; more get 431.
+const HEADER_OCTETS_MAX: usize = 32 * 1024;
+
+/// Octets of a connection's buffer; has to hold the headers.
+const BUFFER_OCTETS_MAX: usize = 64 * 1024;
 
 /// The pause after accepting has failed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

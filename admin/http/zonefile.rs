@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use axum::body::{Body, Bytes};
 use hyper::body::Frame;
 use store::edit::{Api, Edit, EditError, Op};
-use store::rules::{self, Rule, Severity};
+use store::rules::{self, Severity};
 use store::zonefile::{self, Options, Parsed, Writer};
 use store::{Name, Serial, Store, StoreError};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -83,10 +83,6 @@ fn check(apex: &Name, parsed: &Parsed) -> (Vec<Line>, Vec<Line>) {
     let mut errors = Vec::new();
     let mut warnings = Vec::new();
     for fault in rules::check_zone(apex, &parsed.records) {
-        // What is missing at the apex is completed by the store, or refused there.
-        if matches!(fault.rule, Rule::NoSoa | Rule::NoNs) {
-            continue;
-        }
         let lines = match fault.severity {
             Severity::Error => &mut errors,
             Severity::Warning => &mut warnings,

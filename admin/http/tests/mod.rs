@@ -1,1 +1,8 @@
+//! The admin service as a client sees it: a server on a port of its own, asked over a socket.
 
+mod auth;
+mod client;
+mod general;
+mod limits;
+mod records;
+mod zones;
