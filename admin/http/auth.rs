@@ -32,10 +32,10 @@ pub(super) async fn with_password(mut call: Call) -> Result<Reply, ApiError> {
     let (identity, password) = credentials(&fields)?;
     let site = &call.site;
     let from = call.peer.ip();
-    let Some(wait) = site.attempts.begin(from, Instant::now()) else {
+    let Some(attempt) = site.attempts.begin(from, Instant::now()) else {
         return Err(ApiError::new(StatusCode::TOO_MANY_REQUESTS, "Too Many Requests."));
     };
-    tokio::time::sleep(wait).await;
+    tokio::time::sleep(attempt.wait).await;
     let permit = site.hashing.acquire().await;
     let hash = site.account.hash.clone();
     // An unknown identity costs as much as a wrong password: both are hashed.
@@ -45,7 +45,7 @@ pub(super) async fn with_password(mut call: Call) -> Result<Reply, ApiError> {
         log::warning(&format!("HTTP service: failed login from {from}"));
         return Err(ApiError::bad_request("Failed to authenticate."));
     }
-    site.attempts.succeeded(from);
+    attempt.succeed();
     result(site, sign(site, LIFE_SECONDS, true)?)
 }
 

@@ -213,6 +213,28 @@ fn a_patch_changes_what_it_names_alone() {
 }
 
 #[test]
+fn an_imported_record_keeps_its_data_when_another_field_changes() {
+    let served = Served::new();
+    let text = "@ 60 IN SOA ns1 a 7 1 2 3 4\n@ 60 IN NS ns1\nns1 60 IN A 192.0.2.1\nx 60 IN TYPE65280 \\# 2 abcd\n";
+    let imported = served.ask("PUT", "/api/zonda/zones/example.org/zonefile", &[], text.as_bytes());
+    assert_eq!(imported.status, 200, "{imported:?}");
+    let items = served.get(RECORDS).body["items"].clone();
+    for record in items.as_array().unwrap() {
+        let path = format!("{RECORDS}/{}", record["id"].as_str().unwrap());
+        let changed = served.patch(&path, &json!({"ttl": 90}));
+        assert_eq!(changed.status, 200, "{record}: {changed:?}");
+        for field in ["zone", "name", "record_type", "content"] {
+            assert_eq!(changed.body[field], record[field]);
+        }
+        // What was given out may be sent back.
+        let same = served.patch(&path, record);
+        assert_eq!((same.status, &same.body["ttl"]), (200, &json!(60)), "{record}: {same:?}");
+    }
+    let text = served.get("/api/zonda/zones/example.org/zonefile").text;
+    assert!(text.contains("TYPE65280 \\# 2 abcd") || text.contains("TYPE65280 \\# 2 ABCD"), "{text}");
+}
+
+#[test]
 fn a_record_may_come_as_a_form() {
     let served = Served::new();
     let form = "zone=example.org&name=www&record_type=A&ttl=60&content=%7B%22ip%22%3A%22192.0.2.1%22%7D";
