@@ -122,6 +122,14 @@ fn open_databases(pocketbases: Vec<Pocketbase>, signals: &mut Signals) -> Result
     }
     let mut databases = Vec::new();
     for (folder, served_by) in by_folder {
+        let is_other =
+            |other: &Pocketbase| (&other.email, &other.password) != (&served_by[0].email, &served_by[0].password);
+        if served_by.iter().any(is_other) {
+            let folder = folder.display();
+            return Err(format!(
+                "plugin/pocketbase: {folder} is named by two blocks with different accounts; give them one"
+            ));
+        }
         let opened = Store::open(&folder).map_err(|why| format!("plugin/pocketbase: {why}"))?;
         if opened.repaired {
             log::info(&format!("plugin/pocketbase: {} was not closed and has been repaired", folder.display()));

@@ -61,6 +61,25 @@ fn a_corefile_comes_from_a_file_or_from_standard_input() {
 }
 
 #[test]
+fn one_database_has_one_account() {
+    let folder = tempfile::tempdir().unwrap();
+    let block = |zone: &str, password: &str| {
+        format!(
+            "{zone}:0 {{\n    bind 127.0.0.1\n    pocketbase {{\n        listen 127.0.0.1:0\n        su_password {password}\n    }}\n}}\n"
+        )
+    };
+    std::fs::write(
+        folder.path().join("Corefile"),
+        block("example.org", "secret-1") + &block("example.net", "secret-2"),
+    )
+    .unwrap();
+    let (code, _, stderr) = run(folder.path(), &[]);
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("is named by two blocks with different accounts"), "{stderr}");
+    assert!(!stderr.contains("secret"), "{stderr}");
+}
+
+#[test]
 fn check_names_every_fault_with_file_and_line() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
