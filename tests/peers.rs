@@ -21,7 +21,7 @@ use std::process::Command;
 
 use crate::cases::describe;
 use crate::support::{Program, Question, exchange_tcp};
-use compared::{Asked, Verdict};
+use compared::{Asked, Verdict, difference};
 use peer::{Asker, Kind, Peer};
 use random::Random;
 use sign::{Signer, Signing};
@@ -102,10 +102,16 @@ fn compare(signing: Signing) {
         if is_for_delv(&question, &ours) {
             denials.push(question.clone());
         }
-        for (peer, asker) in peers.iter().zip(&mut askers) {
-            let theirs = ask(peer.dns, asker).unwrap_or_else(|| panic!("an answer from {:?}", peer.kind));
-            let theirs = describe(&theirs);
-            let asked = Asked { peer: peer.kind, question: &question, ours: &ours, theirs: &theirs };
+        let theirs: Vec<_> = peers
+            .iter()
+            .zip(&mut askers)
+            .map(|(peer, asker)| {
+                describe(&ask(peer.dns, asker).unwrap_or_else(|| panic!("an answer from {:?}", peer.kind)))
+            })
+            .collect();
+        let seconded = theirs.iter().any(|theirs| difference(&ours, theirs).is_empty());
+        for (peer, theirs) in peers.iter().zip(&theirs) {
+            let asked = Asked { peer: peer.kind, question: &question, ours: &ours, theirs, seconded };
             match asked.verdict() {
                 Verdict::Same => *counts.entry((peer.kind, "same")).or_default() += 1,
                 Verdict::Known(why) => *counts.entry((peer.kind, why)).or_default() += 1,

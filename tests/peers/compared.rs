@@ -15,6 +15,8 @@ pub(super) struct Asked<'a> {
     pub(super) question: &'a Question,
     pub(super) ours: &'a Expected,
     pub(super) theirs: &'a Expected,
+    /// Whether another peer gives the same answer as zonda.
+    pub(super) seconded: bool,
 }
 
 /// How two answers compare.
@@ -35,17 +37,9 @@ struct Difference {
 }
 
 impl Asked<'_> {
-    /// Compares. Additional data is left to each server (RFC 1034 §4.3.2 step 6) and not compared.
+    /// Compares.
     pub(super) fn verdict(&self) -> Verdict {
-        let mut what = String::new();
-        if flags(self.ours) != flags(self.theirs) {
-            what.push_str("status ");
-        }
-        for section in ["answer", "authority"] {
-            if records(self.ours, section) != records(self.theirs, section) {
-                what.push_str(&format!("{section} "));
-            }
-        }
+        let what = difference(self.ours, self.theirs);
         if what.is_empty() {
             return Verdict::Same;
         }
@@ -72,6 +66,17 @@ impl fmt::Display for Asked<'_> {
     }
 }
 
+/// Which parts of two answers differ, empty for none. Additional data is left to each server (RFC 1034 §4.3.2 step 6)
+/// and not compared.
+pub(super) fn difference(ours: &Expected, theirs: &Expected) -> String {
+    let mut parts = Vec::new();
+    if flags(ours) != flags(theirs) {
+        parts.push("status");
+    }
+    parts.extend(["answer", "authority"].into_iter().filter(|part| records(ours, part) != records(theirs, part)));
+    parts.join(", ")
+}
+
 /// The code, and whether the answer has authority and is whole.
 fn flags(answer: &Expected) -> Vec<&str> {
     let words = answer.status.iter().map(String::as_str);
@@ -89,15 +94,25 @@ fn has(answer: &Expected, flag: &str) -> bool {
     answer.status.iter().any(|word| word == flag)
 }
 
-/// Our authority without some types.
-fn without(answer: &Expected, rtypes: &[&str]) -> BTreeSet<String> {
-    let is_one = |line: &String| rtypes.iter().any(|rtype| line.split(' ').nth(3) == Some(rtype));
-    records(answer, "authority").into_iter().filter(|line| !is_one(line)).collect()
+/// The authority without a type.
+fn without(answer: &Expected, rtype: &str) -> BTreeSet<String> {
+    records(answer, "authority").into_iter().filter(|line| line.split(' ').nth(3) != Some(rtype)).collect()
 }
 
 /// Whether the first answer has all that the second has in a section.
 fn is_more(more: &Expected, less: &Expected, section: &str) -> bool {
     records(more, section).is_superset(&records(less, section))
+}
+
+/// Whether nothing but the authority differs.
+fn is_about_authority(asked: &Asked<'_>) -> bool {
+    difference(asked.ours, asked.theirs) == "authority"
+}
+
+/// Owners of the NSEC records of the authority.
+fn nsec_owners(answer: &Expected) -> BTreeSet<String> {
+    let lines = records(answer, "authority").into_iter();
+    lines.filter(|line| line.contains(" in nsec ")).filter_map(|line| Some(line.split(' ').next()?.into())).collect()
 }
 
 /// Whether an answer has an alias to a name in another zone than its owner's.
@@ -130,9 +145,8 @@ const DIFFERENCES: &[Difference] = &[
         applies: |asked| {
             !has_type(asked.ours, "authority", "rrsig")
                 && has_type(asked.ours, "authority", "ds")
-                && without(asked.ours, &["ds"]) == records(asked.theirs, "authority")
-                && flags(asked.ours) == flags(asked.theirs)
-                && records(asked.ours, "answer") == records(asked.theirs, "answer")
+                && is_about_authority(asked)
+                && without(asked.ours, "ds") == records(asked.theirs, "authority")
         },
     },
     Difference {
@@ -163,6 +177,41 @@ const DIFFERENCES: &[Difference] = &[
                     store::Rtype::NSEC3 => ours && !theirs,
                     _ => false,
                 }
+        },
+    },
+    Difference {
+        why: "nsd proves the closest encloser too where a wildcard is found by its own name (RFC 5155 §7.2.3: one NSEC3)",
+        applies: |asked| {
+            let by_alias = records(asked.ours, "answer").iter().any(|line| line.contains(" cname *."));
+            asked.peer == Kind::Nsd
+                && (asked.question.qname.starts_with("*.") || by_alias)
+                && is_about_authority(asked)
+                && has_type(asked.ours, "authority", "nsec3")
+                && is_more(asked.theirs, asked.ours, "authority")
+        },
+    },
+    Difference {
+        why: "nsd leaves out an NSEC3 of a wildcard below a wildcard (RFC 5155 §7.2.5 asks for three); another agrees with us",
+        applies: |asked| {
+            asked.peer == Kind::Nsd
+                && asked.seconded
+                && is_about_authority(asked)
+                && asked.ours.status[0] == "NOERROR"
+                && has_type(asked.theirs, "authority", "nsec3")
+                && is_more(asked.ours, asked.theirs, "authority")
+        },
+    },
+    Difference {
+        why: "nsd denies a wildcard with the NSEC of an ancestor of the name that is before it (RFC 4035 §3.1.3.2)",
+        applies: |asked| {
+            let (ours, theirs) = (nsec_owners(asked.ours), nsec_owners(asked.theirs));
+            let (only_ours, only_theirs): (Vec<_>, Vec<_>) =
+                (ours.difference(&theirs).collect(), theirs.difference(&ours).collect());
+            asked.peer == Kind::Nsd
+                && asked.seconded
+                && is_about_authority(asked)
+                && only_ours.len() == 1
+                && only_theirs.iter().all(|owner| only_ours[0].ends_with(&format!(".{owner}")))
         },
     },
     Difference {

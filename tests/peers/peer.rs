@@ -185,6 +185,7 @@ options {
     dnssec-validation no;
     minimal-responses yes;
     minimal-any no;
+    zero-no-soa-ttl no;
     empty-zones-enable no;
     max-udp-size 1232;
     check-names primary ignore;
