@@ -191,10 +191,19 @@ const DIFFERENCES: &[Difference] = &[
         },
     },
     Difference {
+        why: "nsd, opt-out: no closest provable encloser where an empty non-terminal has no NSEC3 (RFC 5155 §7.2.1)",
+        applies: |asked| {
+            asked.peer == Kind::Nsd
+                && (asked.seconded || leaves_zone(asked.ours))
+                && is_about_authority(asked)
+                && records(asked.ours, "authority").iter().any(|line| line.contains(" nsec3 1 1 "))
+        },
+    },
+    Difference {
         why: "nsd leaves out an NSEC3 of a wildcard below a wildcard (RFC 5155 §7.2.5 asks for three); another agrees with us",
         applies: |asked| {
             asked.peer == Kind::Nsd
-                && asked.seconded
+                && (asked.seconded || leaves_zone(asked.ours))
                 && is_about_authority(asked)
                 && asked.ours.status[0] == "NOERROR"
                 && has_type(asked.theirs, "authority", "nsec3")
@@ -202,16 +211,25 @@ const DIFFERENCES: &[Difference] = &[
         },
     },
     Difference {
-        why: "nsd denies a wildcard with the NSEC of an ancestor of the name that is before it (RFC 4035 §3.1.3.2)",
+        why: "nsd denies a wildcard with an NSEC too far before it where labels below '*' come first (RFC 4035 §3.1.3.2)",
         applies: |asked| {
             let (ours, theirs) = (nsec_owners(asked.ours), nsec_owners(asked.theirs));
-            let (only_ours, only_theirs): (Vec<_>, Vec<_>) =
-                (ours.difference(&theirs).collect(), theirs.difference(&ours).collect());
             asked.peer == Kind::Nsd
-                && asked.seconded
+                && (asked.seconded || leaves_zone(asked.ours))
                 && is_about_authority(asked)
-                && only_ours.len() == 1
-                && only_theirs.iter().all(|owner| only_ours[0].ends_with(&format!(".{owner}")))
+                && asked.ours.status[0] == "NXDOMAIN"
+                && ours.difference(&theirs).count() <= 1
+                && theirs.difference(&ours).count() == 1
+        },
+    },
+    Difference {
+        why: "named answers for NSEC at a cut as it does for DS; another refers like us (RFC 1034 §4.3.2 step 3b)",
+        applies: |asked| {
+            asked.peer == Kind::Named
+                && asked.seconded
+                && asked.question.qtype == store::Rtype::NSEC
+                && !has(asked.ours, "aa")
+                && has(asked.theirs, "aa")
         },
     },
     Difference {
