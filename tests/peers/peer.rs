@@ -180,7 +180,7 @@ options {
     managed-keys-directory \"FOLDER\";
     listen-on port PORT { 127.0.0.1; };
     listen-on-v6 { none; };
-    recursion no; zero-no-soa-ttl no;
+    recursion no;
     notify no;
     dnssec-validation no;
     minimal-responses yes;
