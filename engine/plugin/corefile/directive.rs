@@ -1,18 +1,15 @@
-//! A line of a server block: a plugin's name, its arguments, and the block that it may open.
+//! A line of configuration: a plugin's, or one of the lines in a plugin's block.
 
-use std::fmt;
+use super::{ConfigError, Token};
 
-use super::ConfigError;
-use super::lexer::Token;
-
-/// A plugin's line, or a property line inside its block.
+/// A line with its arguments, and the block behind it if there is one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Directive {
-    /// The first word.
+    /// The plugin, or inside a block the property.
     pub name: Token,
-    /// The other words of the line.
+    /// What stands behind the name on its line.
     pub args: Vec<Token>,
-    /// The lines of the block that it opens.
+    /// The lines between `{` and `}`; None without braces.
     pub body: Option<Vec<Self>>,
 }
 
@@ -22,71 +19,48 @@ impl Directive {
         self.body.as_deref().unwrap_or_default()
     }
 
-    /// Its only argument.
+    /// Its only argument. It may have no block.
     pub fn one_argument(&self) -> Result<&Token, ConfigError> {
         match &self.args[..] {
-            [one] => Ok(one),
-            _ => Err(self.wrong_argument_count()),
+            [only] => self.no_body().map(|()| only),
+            [] => Err(self.wrong_argument_count()),
+            [_, surplus, ..] => Err(surplus.wrong_argument_count()),
         }
     }
 
-    /// Checks that it has no arguments.
+    /// Nothing may stand behind its name.
     pub fn no_arguments(&self) -> Result<(), ConfigError> {
-        if self.args.is_empty() { Ok(()) } else { Err(self.wrong_argument_count()) }
+        self.args.first().map_or_else(|| self.no_body(), |surplus| Err(surplus.wrong_argument_count()))
     }
 
-    /// Checks that it opens no block.
+    /// It may have no block.
     pub fn no_body(&self) -> Result<(), ConfigError> {
-        match &self.body {
+        match self.body {
             None => Ok(()),
-            Some(_) => Err(self.name.error(format!("Unexpected token '{{', '{}' takes no block", self.name.text))),
+            Some(_) => Err(self.error("Unexpected token '{', expecting argument")),
         }
     }
 
-    /// The error of too many or too few arguments.
+    /// None of the lines in its block may have a block of its own.
+    pub fn flat(&self) -> Result<(), ConfigError> {
+        self.properties().iter().try_for_each(Self::no_body)
+    }
+
+    /// Too few or too many arguments.
     pub fn wrong_argument_count(&self) -> ConfigError {
-        match (self.args.last(), &self.body) {
-            (None, Some(_)) => self.name.error("Unexpected token '{', expecting argument"),
-            (last, _) => {
-                let last = last.unwrap_or(&self.name);
-                last.error(format!("Wrong argument count or unexpected line ending after '{}'", last.text))
-            }
+        match (self.args.last(), self.no_body()) {
+            (None, Err(brace)) => brace,
+            (last, _) => last.unwrap_or(&self.name).wrong_argument_count(),
         }
     }
 
-    /// The error of a property that its plugin does not have.
+    /// The plugin has no such property.
     pub fn unknown_property(&self) -> ConfigError {
-        self.name.error(format!("unknown property '{}'", self.name.text))
+        self.error(format!("unknown property '{}'", self.name.text))
     }
 
-    /// Writes the line and its block, indented by `depth` steps.
-    pub(super) fn print(&self, f: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {
-        write!(f, "{:indent$}{}", "", Quoted(&self.name, true), indent = depth * 4)?;
-        for argument in &self.args {
-            write!(f, " {}", Quoted(argument, false))?;
-        }
-        if let Some(body) = &self.body {
-            f.write_str(" {\n")?;
-            for line in body {
-                line.print(f, depth + 1)?;
-            }
-            write!(f, "{:indent$}}}", "", indent = depth * 4)?;
-        }
-        f.write_str("\n")
-    }
-}
-
-/// A token as text that is read as the same token; the second value tells that it begins a line.
-struct Quoted<'t>(&'t Token, bool);
-
-impl fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = &self.0.text;
-        let quoted = text.is_empty()
-            || text.starts_with(['"', '\u{feff}'])
-            || text.contains(|c: char| c.is_whitespace() || c == '#')
-            || matches!(&text[..], "{" | "}")
-            || (self.1 && text == "import");
-        if !quoted { f.write_str(text) } else { write!(f, "\"{}\"", text.replace('"', "\\\"")) }
+    /// An error on this line: `FILE:LINE - Error during parsing: MESSAGE`.
+    pub fn error(&self, message: impl std::fmt::Display) -> ConfigError {
+        self.name.error(message)
     }
 }

@@ -1,49 +1,82 @@
-//! What is wrong with a Corefile, in the shapes that its users know.
+//! What is wrong with a Corefile, in the words and shapes that operators know from other servers that read it.
 
 use std::fmt;
+use std::sync::Arc;
 
-/// An error of a Corefile; its text is what the operator reads.
-#[derive(Clone, Debug, PartialEq, Eq)]
+use thiserror::Error;
+
+/// A fault in a Corefile: the first one that a start reports and ends with.
+///
+/// It displays as one line, in the shape of where it was found:
+///
+/// | found by | shape |
+/// | --- | --- |
+/// | the parser | `FILE:LINE - Error during parsing: MESSAGE` |
+/// | the parser's syntax | `FILE:LINE - Syntax error: Unexpected token 'X', expecting 'Y'` |
+/// | the server keys | `error inspecting server blocks: MESSAGE` |
+/// | a plugin's set-up | `plugin/NAME: ` before any of these, or before a plain message |
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{text}")]
 pub struct ConfigError {
     text: String,
+    place: Option<Place>,
+}
+
+/// A line of a file, counted from 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file as the operator named it; an imported file by its absolute path.
+    pub file: Arc<str>,
+    /// The line.
+    pub line: u32,
 }
 
 impl ConfigError {
-    /// An error that has no place.
-    pub fn plain(text: impl fmt::Display) -> Self {
-        Self { text: text.to_string() }
+    /// An error that is its message and nothing else.
+    pub fn plain(message: impl Into<String>) -> Self {
+        Self { text: message.into(), place: None }
     }
 
-    /// An error at a line of a file.
-    pub fn at(file: &str, line: usize, text: impl fmt::Display) -> Self {
-        Self::plain(format!("{file}:{line} - Error during parsing: {text}"))
-    }
-
-    /// A syntax error at a line of a file.
-    pub fn syntax(file: &str, line: usize, text: impl fmt::Display) -> Self {
-        Self::plain(format!("{file}:{line} - Syntax error: {text}"))
-    }
-
-    /// A second line of a plugin that may have only one in a block.
+    /// A plugin that takes a single line has several.
     pub fn once() -> Self {
         Self::plain("this plugin can only be used once per Server Block")
     }
 
-    /// An error found while the keys of server blocks were looked at.
-    pub fn keys(text: impl fmt::Display) -> Self {
-        Self::plain(format!("error inspecting server blocks: {text}"))
+    /// An error of the parser at a place.
+    pub(super) fn parsing(place: Place, message: impl fmt::Display) -> Self {
+        Self { text: format!("{place} - Error during parsing: {message}"), place: Some(place) }
     }
 
-    /// The same error as a plugin's.
-    pub fn of_plugin(self, plugin: &str) -> Self {
-        Self::plain(format!("plugin/{plugin}: {}", self.text))
+    /// A token stands where another one should.
+    pub(super) fn syntax(place: Place, token: &str, expecting: &str) -> Self {
+        let text = format!("{place} - Syntax error: Unexpected token '{token}', expecting '{expecting}'");
+        Self { text, place: Some(place) }
+    }
+
+    /// A server key that cannot be served.
+    pub(super) fn inspecting(place: Place, message: impl fmt::Display) -> Self {
+        Self { text: format!("error inspecting server blocks: {message}"), place: Some(place) }
+    }
+
+    /// A server key with a port that does not exist.
+    pub(super) fn port(place: Place, port: i64) -> Self {
+        Self { text: format!("address {port}: invalid port"), place: Some(place) }
+    }
+
+    /// The same error as one of the set-up of a plugin.
+    #[must_use]
+    pub fn of_plugin(self, name: &str) -> Self {
+        Self { text: format!("plugin/{name}: {}", self.text), place: self.place }
+    }
+
+    /// Where the fault is, even if the message does not say so; None if it belongs to no single line.
+    pub fn place(&self) -> Option<&Place> {
+        self.place.as_ref()
     }
 }
 
-impl fmt::Display for ConfigError {
+impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        write!(f, "{}:{}", self.file, self.line)
     }
 }
-
-impl std::error::Error for ConfigError {}

@@ -1,47 +1,45 @@
-//! What a server block serves: `[SCHEME://]ZONE[:PORT]`.
+//! Server keys: `[SCHEME://]ZONE[:PORT]`.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use domain::base::name::ToLabelIter;
 use store::{Name, name};
 
-use super::ConfigError;
-use super::lexer::Token;
+use super::{ConfigError, Token, cidr};
 
-/// One zone of a server block, with the scheme and the port it is served on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a server block is asked for: a zone, a port, and how queries come in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ServerKey {
-    /// How messages come in.
+    /// How queries come in.
     pub scheme: Scheme,
     /// The zone, in lower case.
     pub zone: Name,
-    /// The port.
+    /// The port: the key's own, else the scheme's default.
     pub port: u16,
 }
 
-/// How messages come in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The transports of DNS that a key can name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Scheme {
     /// UDP and TCP (RFC 1035 §4.2).
+    #[default]
     Dns,
-    /// TLS (RFC 7858).
+    /// DNS over TLS (RFC 7858).
     Tls,
-    /// HTTPS (RFC 8484).
+    /// DNS over HTTPS (RFC 8484).
     Https,
-    /// HTTP/3.
+    /// The same over HTTP/3.
     Https3,
-    /// QUIC (RFC 9250).
+    /// DNS over QUIC (RFC 9250).
     Quic,
-    /// gRPC.
+    /// One message a gRPC call.
     Grpc,
 }
 
 impl Scheme {
-    /// All schemes.
-    const ALL: [Self; 6] = [Self::Dns, Self::Tls, Self::Https, Self::Https3, Self::Quic, Self::Grpc];
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Dns, Self::Tls, Self::Https, Self::Https3, Self::Quic, Self::Grpc];
 
-    /// Its name in a key.
+    /// What stands before `://`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Dns => "dns",
@@ -53,155 +51,103 @@ impl Scheme {
         }
     }
 
-    /// The port of a key that names none; that of plain DNS is the caller's.
-    fn port(self, plain: u16) -> u16 {
+    /// The port of a key without one; `dns_port` for plain DNS.
+    pub fn default_port(self, dns_port: u16) -> u16 {
         match self {
-            Self::Dns => plain,
+            Self::Dns => dns_port,
             Self::Tls | Self::Quic => 853,
             Self::Https | Self::Https3 | Self::Grpc => 443,
         }
     }
-}
 
-impl ServerKey {
-    /// Reads a key; a network (CIDR) that does not end between two labels of the reverse tree gives several.
-    pub(super) fn read(token: &Token, port: u16, warnings: &mut Vec<String>) -> Result<Vec<Self>, ConfigError> {
-        let (scheme, rest) = scheme(&token.text)?;
-        let (host, explicit) = split_port(rest)?;
-        let zones = zones(host)?;
-        for zone in zones.iter().filter(|zone| !is_preferred(zone)) {
-            warnings.push(format!("Domain \"{}\" does not follow RFC1035 preferred syntax", name::to_text(zone)));
-        }
-        let port = explicit.unwrap_or_else(|| scheme.port(port));
-        Ok(zones.into_iter().map(|zone| Self { scheme, zone, port }).collect())
+    /// Takes the scheme off a text. Other words before `://` are errors, not part of a name that nobody asks for.
+    fn split(text: &str) -> Result<(Self, &str), KeyError> {
+        let Some((word, rest)) = text.split_once("://") else { return Ok((Self::Dns, text)) };
+        let scheme = Self::ALL.into_iter().find(|scheme| scheme.name().eq_ignore_ascii_case(word));
+        scheme.map(|scheme| (scheme, rest)).ok_or_else(|| KeyError::UnknownScheme(text.into()))
     }
 }
 
 impl fmt::Display for ServerKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://", self.scheme.name())?;
-        for label in self.zone.iter_labels().filter(|label| !label.is_root()) {
-            for &octet in label.as_slice() {
-                match octet {
-                    b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'*' => write!(f, "{}", octet as char)?,
-                    _ => write!(f, "\\{octet:03}")?,
-                }
-            }
-            f.write_str(".")?;
-        }
-        if self.zone.is_root() {
-            f.write_str(".")?;
-        }
-        write!(f, ":{}", self.port)
+        write!(f, "{}://{}:{}", self.scheme.name(), name::to_text(&self.zone), self.port)
     }
 }
 
-/// Checks that no zone is served twice in one place. Each key comes with the addresses that its block is bound to; none
-/// is all.
-pub fn check_overlap(keys: &[(&ServerKey, &[IpAddr])]) -> Result<(), ConfigError> {
-    for (index, (key, binds)) in keys.iter().enumerate() {
-        for (earlier, earlier_binds) in keys[..index].iter().filter(|(earlier, _)| earlier == key) {
-            match (binds.is_empty(), earlier_binds.is_empty()) {
-                (true, true) => {
-                    return Err(ConfigError::plain(format!("cannot serve {key} - it is already defined")));
-                }
-                (false, false) => {
-                    if let Some(address) = binds.iter().find(|address| earlier_binds.contains(address)) {
-                        return Err(ConfigError::plain(format!(
-                            "cannot serve {key} on {address} - it is already defined"
-                        )));
-                    }
-                }
-                _ => {
-                    let place = |key: &ServerKey, binds: &[IpAddr]| {
-                        binds.first().map_or_else(|| key.to_string(), |address| format!("{key} on {address}"))
-                    };
-                    return Err(ConfigError::plain(format!(
-                        "cannot serve {} - zone overlap listener capacity with {}",
-                        place(key, binds),
-                        place(earlier, earlier_binds)
-                    )));
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The zones of a host part: a name, or the reverse zones of a network.
-pub(super) fn zones(host: &str) -> Result<Vec<Name>, ConfigError> {
-    if host.len() > 255 {
-        return Err(ConfigError::keys(format!("specified zone is too long: {} > 255", host.len())));
-    }
-    if let Some(zones) = reverse_zones(host) {
-        return Ok(zones);
-    }
-    let invalid = |_| ConfigError::keys(format!("zone is not a valid domain name: {host}"));
-    match host {
-        "" => Ok(vec![Name::root_bytes()]),
-        // At the end of an origin it would mean the root.
-        "@" => name::parse("\\@", Some(&Name::root_bytes())).map(|zone| vec![zone]).map_err(invalid),
-        _ => name::parse(host, Some(&Name::root_bytes())).map(|zone| vec![name::lower(&zone)]).map_err(invalid),
-    }
-}
-
-/// Takes the scheme and the port off a word that names zones.
-pub(super) fn host(word: &str) -> Result<&str, ConfigError> {
-    Ok(split_port(scheme(word)?.1)?.0)
-}
-
-/// The scheme and what follows it.
-fn scheme(word: &str) -> Result<(Scheme, &str), ConfigError> {
-    let Some((name, rest)) = word.split_once("://") else { return Ok((Scheme::Dns, word)) };
-    let scheme = Scheme::ALL.into_iter().find(|scheme| scheme.name().eq_ignore_ascii_case(name));
-    scheme.map(|scheme| (scheme, rest)).ok_or_else(|| ConfigError::keys(format!("unknown scheme in \"{word}\"")))
-}
-
-/// The part before the last colon and the port behind it, if that is a number.
-fn split_port(word: &str) -> Result<(&str, Option<u16>), ConfigError> {
-    match word.rsplit_once(':') {
-        Some((_, "")) => Err(ConfigError::keys(format!("expecting data after last colon: \"{word}\""))),
-        Some((host, port)) if port.bytes().all(|c| c.is_ascii_digit()) => match port.parse() {
-            Ok(port) => Ok((host, Some(port))),
-            Err(_) => Err(ConfigError::plain(format!("listen: address {port}: invalid port"))),
-        },
-        _ => Ok((word, None)),
-    }
-}
-
-/// The reverse zones that cover a network; None if the text is no network. Host bits count for nothing.
-fn reverse_zones(text: &str) -> Option<Vec<Name>> {
-    let (address, length) = text.split_once('/')?;
-    let length: usize = length.parse().ok().filter(|_| length.bytes().all(|c| c.is_ascii_digit()))?;
-    let (digits, bits, base, tree): (Vec<u8>, usize, usize, &str) = match address.parse().ok()? {
-        IpAddr::V4(address) => (Ipv4Addr::octets(&address).to_vec(), 8, 256, "in-addr.arpa."),
-        IpAddr::V6(address) => {
-            let octets = Ipv6Addr::octets(&address);
-            (octets.iter().flat_map(|octet| [octet >> 4, octet & 15]).collect(), 4, 16, "ip6.arpa.")
-        }
+/// Reads a key; an address block gives one for each of its zones.
+pub(super) fn read_key(key: &Token, dns_port: u16) -> Result<Vec<ServerKey>, ConfigError> {
+    let (scheme, zones, port) = split(&key.text).map_err(|why| ConfigError::inspecting(key.place(), why))?;
+    let port = match port {
+        None => scheme.default_port(dns_port),
+        Some(port) => u16::try_from(port).map_err(|_| ConfigError::port(key.place(), port))?,
     };
-    if length > digits.len() * bits {
-        return None;
-    }
-    let (whole, left) = (length / bits, length % bits);
-    let label = |digit: usize| if bits == 8 { format!("{digit}.") } else { format!("{digit:x}.") };
-    let parent: String = digits[..whole].iter().rev().map(|&digit| label(usize::from(digit))).collect();
-    let firsts: Vec<String> = if left == 0 {
-        vec![String::new()]
-    } else {
-        let count = base >> left;
-        let from = usize::from(digits[whole]) / count * count;
-        (from..from + count).map(label).collect()
-    };
-    firsts.iter().map(|first| name::parse(&format!("{first}{parent}{tree}"), None).ok()).collect()
+    Ok(zones.into_iter().map(|zone| ServerKey { scheme, zone, port }).collect())
 }
 
-/// Whether each label is letters, digits and inner hyphens (RFC 1035 §2.3.1); underscores and `*` are common enough.
-fn is_preferred(zone: &Name) -> bool {
-    zone.iter_labels().filter(|label| !label.is_root()).all(|label| {
-        let octets = label.as_slice();
-        octets.iter().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'-' | b'_'))
-            && octets.first() != Some(&b'-')
-            && octets.last() != Some(&b'-')
+/// Reads zones where a plugin takes them; schemes and ports do not count there.
+pub(super) fn read_zones(text: &str) -> Result<Vec<Name>, KeyError> {
+    split(text).map(|(_, zones, _)| zones)
+}
+
+/// Whether a zone's name is what RFC 1035 §2.3.1 prefers: labels of letters, digits and hyphens that begin with a letter
+/// and do not end with a hyphen. The root and the reverse zones are right as they are.
+pub(super) fn is_preferred(zone: &Name) -> bool {
+    let text = name::to_text(zone);
+    let preferred = |label: &str| {
+        label.starts_with(|first: char| first.is_ascii_alphabetic())
+            && !label.ends_with('-')
+            && label.chars().all(|character| character.is_ascii_alphanumeric() || character == '-')
+    };
+    let reverse = text.ends_with(".in-addr.arpa.") || text.ends_with(".ip6.arpa.");
+    zone.is_root() || reverse || text.trim_end_matches('.').split('.').all(preferred)
+}
+
+/// Why a text is not a key.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum KeyError {
+    /// Nothing stands behind the last colon, or nothing stands there at all.
+    #[error("expecting data after last colon: {0:?}")]
+    NoPort(String),
+    /// Not a transport of DNS.
+    #[error("unknown scheme in {0:?}")]
+    UnknownScheme(String),
+    /// A name cannot be that long (RFC 1035 §2.3.4).
+    #[error("specified zone is too long: {0} > 255")]
+    TooLong(usize),
+    /// Not a name.
+    #[error("zone is not a valid domain name: {0}")]
+    NotAName(String),
+}
+
+/// Splits a key into scheme, zones and port.
+///
+/// The port is what stands behind the last colon if that is a number, so a bare IPv6 address loses its end to it; with
+/// its length (`2001:db8::/32`) it does not.
+fn split(text: &str) -> Result<(Scheme, Vec<Name>, Option<i64>), KeyError> {
+    let (scheme, rest) = Scheme::split(text)?;
+    let (zone, port) = match rest.rsplit_once(':') {
+        None if rest.is_empty() => return Err(KeyError::NoPort(rest.into())),
+        Some((_, "")) => return Err(KeyError::NoPort(rest.into())),
+        Some((zone, port)) => port.parse().map_or((rest, None), |port| (zone, Some(port))),
+        None => (rest, None),
+    };
+    let zones = match cidr::reverse_zones(zone) {
+        Some(zones) => zones,
+        None => vec![zone.to_owned()],
+    };
+    let zones = zones.iter().map(|zone| read_zone(zone)).collect::<Result<_, _>>()?;
+    Ok((scheme, zones, port))
+}
+
+/// Reads a zone's name, absolute whether it ends with a dot or not.
+fn read_zone(text: &str) -> Result<Name, KeyError> {
+    // `@` is a name like any other here.
+    let parsed = if text == "@" { name::parse("@.", None) } else { name::parse(text, Some(&Name::root_bytes())) };
+    parsed.map(|zone| name::lower(&zone)).map_err(|_| match text.len() {
+        ..=OCTETS_MAX => KeyError::NotAName(text.into()),
+        length => KeyError::TooLong(length),
     })
 }
+
+/// Octets of a name at most (RFC 1035 §2.3.4).
+const OCTETS_MAX: usize = 255;
