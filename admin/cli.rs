@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use engine::log;
-use engine::plugin::corefile::{ConfigError, Corefile, FileSystem};
+use engine::plugin::corefile::{Corefile, FileSystem};
 use engine::plugin::{self, Pocketbase};
-use engine::zone::Hub;
 use indicatif::ProgressBar;
 use store::edit::{Api, Edit, EditError, Op};
 use store::rules::{self, Severity};
-use store::zonefile::{self, Options, Parsed};
+use store::zonefile::{self, Options};
 use store::{Name, Store, StoreError, name};
 
+use crate::check::{check, parse_zone, zone_faults};
 use crate::remote::Remote;
 use crate::serve::{self, RunConfig};
 
@@ -42,13 +42,16 @@ struct ServeFlags {
     #[arg(long = "dns.port", short = 'p', alias = "p", value_name = "PORT", default_value_t = 53, global = true)]
     port: u16,
     /// List the plugins that are built in
-    #[arg(long)]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, value_parser = boolean)]
+    #[arg(default_missing_value = "true", default_value = "false", hide_default_value = true)]
     plugins: bool,
     /// Show the version
-    #[arg(long)]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, value_parser = boolean)]
+    #[arg(default_missing_value = "true", default_value = "false", hide_default_value = true)]
     version: bool,
     /// Print no start lines
-    #[arg(long)]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, value_parser = boolean)]
+    #[arg(default_missing_value = "true", default_value = "false", hide_default_value = true)]
     quiet: bool,
     /// Write the process id to this file
     #[arg(long, value_name = "FILE")]
@@ -89,11 +92,15 @@ enum Command {
 
 /// Does what the command line says; an error is what standard error is to show.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), String> {
-    let arguments = Arguments::parse_from(arguments.into_iter().map(two_dashes));
+    let given: Vec<OsString> = arguments.into_iter().collect();
+    let arguments = Arguments::parse_from(given.iter().cloned().map(two_dashes));
     let flags = arguments.serve;
     match arguments.command {
-        Some(Command::Other(words)) => Err(format!("extra command line arguments: [{}]", words.join(" "))),
-        Some(Command::Check { files, zone }) => check(&files, zone.as_deref(), flags.port),
+        Some(Command::Other(words)) => Err(extra(&given, words.len())),
+        Some(Command::Check { files, zone }) => {
+            let origin = zone.as_deref().map(parse_zone).transpose()?;
+            check(&files, origin.as_ref(), flags.port)
+        }
         Some(Command::Import { file, zone }) => import(&flags, &file, zone.as_deref()),
         Some(Command::Export { zone, output }) => export(&flags, &zone, output.as_deref()),
         None if flags.version => {
@@ -107,11 +114,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), String> 
         }
         None => {
             let corefile = read_corefile(&flags)?;
-            if let Some(path) = &flags.pidfile {
-                std::fs::write(path, format!("{}\n", std::process::id()))
-                    .map_err(|why| format!("could not write pid file {}: {why}", path.display()))?;
-            }
-            serve::run(&RunConfig { corefile, quiet: flags.quiet })
+            let pid_file = flags.pidfile.as_deref().map(PidFile::write).transpose()?;
+            let outcome = serve::run(&RunConfig { corefile, quiet: flags.quiet });
+            drop(pid_file);
+            outcome
         }
     }
 }
@@ -124,6 +130,40 @@ fn two_dashes(argument: OsString) -> OsString {
         }
         Some(text) if text.len() > 2 && text.starts_with('-') && !text.starts_with("--") => format!("-{text}").into(),
         _ => argument,
+    }
+}
+
+/// The error of words that are no command; they are the last ones given.
+fn extra(given: &[OsString], words: usize) -> String {
+    let words = given.iter().skip(given.len().saturating_sub(words)).map(|word| word.to_string_lossy());
+    format!("extra command line arguments: [{}]", words.collect::<Vec<_>>().join(" "))
+}
+
+/// Reads the value of a flag that needs none, in the spellings of other servers' flags.
+fn boolean(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err("neither true nor false".into()),
+    }
+}
+
+/// A file with the id of this process, which is removed with it.
+struct PidFile<'p>(&'p Path);
+
+impl<'p> PidFile<'p> {
+    /// Writes the file.
+    fn write(path: &'p Path) -> Result<Self, String> {
+        std::fs::write(path, format!("{}\n", std::process::id()))
+            .map_err(|why| format!("could not write pid file {}: {why}", path.display()))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for PidFile<'_> {
+    fn drop(&mut self) {
+        // Somebody else may have removed it; nothing depends on it any more.
+        let _ = std::fs::remove_file(self.0);
     }
 }
 
@@ -143,81 +183,6 @@ fn read_corefile(flags: &ServeFlags) -> Result<Corefile, String> {
         },
     };
     Corefile::parse(file, &text, flags.port, &FileSystem).map_err(|why| why.to_string())
-}
-
-/// Checks files; all faults go to standard error.
-fn check(files: &[PathBuf], zone: Option<&str>, port: u16) -> Result<(), String> {
-    let origin = zone.map(parse_zone).transpose()?;
-    let mut errors = 0;
-    for path in files {
-        let text = std::fs::read(path).map_err(|why| format!("{}: {why}", path.display()))?;
-        let faults = if is_zone_file(path, &text) {
-            check_zone_file(path, origin.as_ref())
-        } else {
-            check_corefile(path, &text, port)
-        };
-        for (severity, text) in &faults {
-            let word = if *severity == Severity::Error { "error" } else { "warning" };
-            eprintln!("{word}: {text}");
-        }
-        let bad = faults.iter().filter(|(severity, _)| *severity == Severity::Error).count();
-        if bad == 0 {
-            log::plain(&format!("{}: OK", path.display()));
-        }
-        errors += bad;
-    }
-    match errors {
-        0 => Ok(()),
-        1 => Err("1 error".into()),
-        errors => Err(format!("{errors} errors")),
-    }
-}
-
-/// Whether a file is a zone file and no Corefile.
-fn is_zone_file(path: &Path, text: &[u8]) -> bool {
-    let named = path.file_name().is_some_and(|name| name.to_string_lossy().contains("Corefile"));
-    let is_soa = |word: &[u8]| word.eq_ignore_ascii_case(b"SOA");
-    !named && text.split(u8::is_ascii_whitespace).any(is_soa)
-}
-
-/// The faults of a zone file.
-fn check_zone_file(path: &Path, origin: Option<&Name>) -> Vec<(Severity, String)> {
-    let error = |text: String| (Severity::Error, text);
-    let parsed = match zonefile::read_file(path, origin, &Options::default()) {
-        Ok(parsed) => parsed,
-        Err(faults) => return faults.iter().map(|fault| error(fault.to_string())).collect(),
-    };
-    let Some(apex) = origin.cloned().or_else(|| parsed.apex().cloned()) else {
-        return vec![error(format!("{}: the zone has no SOA record", path.display()))];
-    };
-    zone_faults(&apex, &parsed, &path.display().to_string())
-}
-
-/// What rules a zone's records break, each with its place.
-fn zone_faults(apex: &Name, parsed: &Parsed, file: &str) -> Vec<(Severity, String)> {
-    let text = |fault: rules::Fault| {
-        let place = fault.record.and_then(|record| parsed.places.get(record));
-        let place = place.map_or_else(|| file.to_owned(), ToString::to_string);
-        (fault.severity, format!("{place}: {}", fault.message))
-    };
-    rules::check_zone(apex, &parsed.records).into_iter().map(text).collect()
-}
-
-/// The faults of a Corefile and of the zone files that it names.
-fn check_corefile(path: &Path, text: &[u8], port: u16) -> Vec<(Severity, String)> {
-    let errors = |faults: Vec<ConfigError>| faults.iter().map(|fault| (Severity::Error, fault.to_string())).collect();
-    let file = path.display().to_string();
-    let Ok(text) = std::str::from_utf8(text) else {
-        return vec![(Severity::Error, format!("{file}: a Corefile is UTF-8 text"))];
-    };
-    let corefile = match Corefile::check(&file, text, port, &FileSystem) {
-        Ok(corefile) => corefile,
-        Err(faults) => return errors(faults),
-    };
-    match plugin::setup(&corefile, &Hub::new(), &|name| std::env::var(name).ok()) {
-        Ok(ready) => ready.services.warnings.into_iter().map(|text| (Severity::Warning, text)).collect(),
-        Err(faults) => errors(faults),
-    }
 }
 
 /// Imports a zone file into the database of the Corefile.
@@ -284,13 +249,18 @@ fn import(flags: &ServeFlags, file: &Path, zone: Option<&str>) -> Result<(), Str
 fn export(flags: &ServeFlags, zone: &str, output: Option<&Path>) -> Result<(), String> {
     let apex = parse_zone(zone)?;
     let database = database(flags, &apex)?;
+    let unknown = || format!("there is no zone {} in {}", name::to_text(&apex), database.data_dir.display());
+    if !database.data_dir.is_dir() {
+        // Opening would make it.
+        return Err(unknown());
+    }
     let mut text = Vec::new();
     match Store::open(&database.data_dir) {
         Ok(opened) => {
             let mut nodes = Vec::new();
             let found = opened.store.nodes(&apex, &mut |node| nodes.push(node)).map_err(|why| why.to_string())?;
             if !found {
-                return Err(format!("there is no zone {} in {}", name::to_text(&apex), database.data_dir.display()));
+                return Err(unknown());
             }
             zonefile::write(&apex, nodes, database.default_ttl, &mut text).map_err(|why| why.to_string())?;
         }
@@ -321,11 +291,6 @@ fn database(flags: &ServeFlags, apex: &Name) -> Result<Pocketbase, String> {
 fn serial_of(store: &Store, apex: &Name) -> Result<Option<store::Serial>, String> {
     let zones = store.zones().map_err(|why| why.to_string())?;
     Ok(zones.into_iter().find(|zone| zone.apex == *apex).map(|zone| zone.serial))
-}
-
-/// A zone's name on the command line, with or without its final dot.
-fn parse_zone(text: &str) -> Result<Name, String> {
-    name::parse(text, Some(&Name::root_bytes())).map_err(|why| format!("{text}: {why}"))
 }
 
 /// Shows on a terminal that something is going on.

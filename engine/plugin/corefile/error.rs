@@ -73,6 +73,20 @@ impl ConfigError {
     pub fn place(&self) -> Option<&Place> {
         self.place.as_ref()
     }
+
+    /// The message with its place in front if it does not name that itself.
+    pub fn with_place(&self) -> String {
+        match self.place.as_ref().map(ToString::to_string) {
+            Some(place) if !self.text.contains(&place) => format!("{place}: {}", self.text),
+            _ => self.text.clone(),
+        }
+    }
+
+    /// The same error, found at a place unless it already has one.
+    #[must_use]
+    pub fn or_at(self, place: Place) -> Self {
+        Self { place: self.place.or(Some(place)), ..self }
+    }
 }
 
 impl fmt::Display for Place {

@@ -68,10 +68,9 @@ impl Corefile {
         faults.into_iter().next().map_or_else(|| corefile.or_built_in(port), Err)
     }
 
-    /// The same with all faults that can be told apart; never an empty list.
-    pub fn check(file: &str, text: &str, port: u16, source: &dyn Source) -> Result<Self, Vec<ConfigError>> {
-        let (corefile, faults) = Self::read(file, text, &Options { port, is_known: &super::is_known, source });
-        if faults.is_empty() { corefile.or_built_in(port).map_err(|fault| vec![fault]) } else { Err(faults) }
+    /// The same with all faults that can be told apart; what is at fault is left out of the Corefile.
+    pub fn check(file: &str, text: &str, port: u16, source: &dyn Source) -> (Self, Vec<ConfigError>) {
+        Self::read(file, text, &Options { port, is_known: &super::is_known, source })
     }
 
     /// Reads a text with the process's environment and files, and port 53 where none is named.
