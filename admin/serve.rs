@@ -56,11 +56,9 @@ pub fn run(config: &RunConfig) -> Result<(), String> {
     let housekeeping = Housekeeping::start(services.tasks).map_err(|why| why.to_string())?;
 
     if !config.quiet {
-        for line in &served {
-            log::plain(line);
-        }
-        log::plain(crate::VERSION);
-        log::plain(crate::BUILD);
+        // One write, so that no line about a query falls between them.
+        let lines: Vec<&str> = served.iter().map(String::as_str).chain([crate::VERSION, crate::BUILD]).collect();
+        log::plain(&lines.join("\n"));
     }
     let way = running.io();
     let workers = running.totals().workers.len();

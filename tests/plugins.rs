@@ -130,6 +130,7 @@ fn log_writes_the_classes_it_is_told_to() {
         program.ask(&Question::new(qname, qtype));
     }
     program.wait("the last query is logged", |program| program.text().contains("example.com. udp"));
+    program.wait("its error is logged", |program| program.text().contains("plugin/errors: 2 example.com. A: "));
     let text = program.text();
     let lines: Vec<&str> = text.lines().filter(|line| line.contains("example.org. ")).collect();
     assert_eq!(
