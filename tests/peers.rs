@@ -97,7 +97,9 @@ fn compare(signing: Signing) {
             true => exchange_tcp(server, std::slice::from_ref(&message)).pop(),
             false => asker.ask(&message),
         };
-        let ours = ask(zonda.dns(), &mut asker).expect("an answer from zonda");
+        let ours = ask(zonda.dns(), &mut asker).unwrap_or_else(|| {
+            panic!("no answer from zonda to {} (TCP: {over_tcp}): {}", asked::to_dig(&question), zonda.text())
+        });
         let ours = describe(&ours);
         if is_for_delv(&question, &ours) {
             denials.push(question.clone());
