@@ -7,7 +7,8 @@
 //! * `compared`: what counts as a difference, and the table of those that are known
 //!
 //! `ZONDA_PEERS_QUERIES` is how many questions each peer is asked about each kind of zones, 2,000 by default;
-//! `ZONDA_PEERS_SEED` makes other zones and questions.
+//! `ZONDA_PEERS_SEED` makes other zones and questions; `ZONDA_PEERS_VALIDATED` is how many denials `delv` validates for
+//! each kind, 60 by default.
 
 mod asked;
 mod compared;
@@ -166,7 +167,9 @@ fn validate(zonda: &Program, anchors: &str, denials: &[Question]) {
     let file = folder.path().join("anchors");
     std::fs::write(&file, anchors).unwrap();
     let (mut validated, mut failures) = (0, Vec::new());
-    for question in denials.iter().step_by((denials.len() / VALIDATED).max(1)) {
+    // Each takes a process.
+    let wanted = number("ZONDA_PEERS_VALIDATED", 60) as usize;
+    for question in denials.iter().step_by((denials.len() / wanted.max(1)).max(1)) {
         let rtype = rtype_to_text(question.qtype);
         let output = Command::new("delv")
             .args(["@127.0.0.1", "-p", &zonda.port.to_string(), "+root=example.org", "-a"])
@@ -193,6 +196,3 @@ fn number(name: &str, default: u64) -> u64 {
 
 /// Differences that are printed.
 const SHOWN_MAX: usize = 20;
-
-/// Denials that are validated for one kind of zones; each takes a process.
-const VALIDATED: usize = 60;

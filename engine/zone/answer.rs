@@ -247,12 +247,14 @@ impl Hosts<'_> {
             return;
         }
         let targets = self.rrset.targets();
+        // RFC 9460 §4.1: besides addresses, the records of the same type that the target has.
+        let service = Some(self.rrset.rtype).filter(|rtype| matches!(*rtype, Rtype::SVCB | Rtype::HTTPS));
         for (index, target) in targets.iter().enumerate().take(HOSTS_MAX) {
             if targets[..index].iter().any(|earlier| host_of(earlier, name) == host_of(target, name)) {
                 continue;
             }
             let put = if target.is_owner() {
-                put_addresses(self.node, place.name_at, dnssec_ok, response)
+                put_addresses(self.node, None, place.name_at, dnssec_ok, response)
             } else {
                 let Some(host) = QName::from_wire(&target.name) else { continue };
                 let Some(zone) = self.zones.find(&host) else { continue };
@@ -263,7 +265,8 @@ impl Hosts<'_> {
                     Match::Dname(..) | Match::NameError(_) => None,
                 };
                 let target_at = self.rrset_at + usize::from(target.at);
-                node.map_or(Ok(()), |node| put_addresses(node, target_at, dnssec_ok, response))
+                let service = service.filter(|_| *target.name != *name.as_slice());
+                node.map_or(Ok(()), |node| put_addresses(node, service, target_at, dnssec_ok, response))
             };
             if put.is_err() {
                 return;
@@ -390,7 +393,7 @@ fn refer<'z>(
     for needed in [true, false] {
         for target in ns.targets().iter().filter(|target| is_below(&target.name, cut) == needed) {
             let Some(node) = zone.node(&target.name).or_else(|| wildcard_for(zone, &target.name)) else { continue };
-            if put_addresses(node, rrset_at + usize::from(target.at), dnssec_ok, response).is_err() {
+            if put_addresses(node, None, rrset_at + usize::from(target.at), dnssec_ok, response).is_err() {
                 response.truncated |= needed;
                 return;
             }
@@ -407,10 +410,17 @@ fn wildcard_for<'z>(zone: &'z Zone, host: &[u8]) -> Option<&'z Node> {
     }
 }
 
-/// Writes the A and AAAA RRsets of a node into the additional section; their owner's name stands at `owner_at`.
-/// Signatures go along where there is room for them (RFC 4035 §3.1.1).
-fn put_addresses(node: &Node, owner_at: usize, dnssec_ok: bool, response: &mut Response<'_>) -> Result<(), Full> {
-    for rtype in [Rtype::A, Rtype::AAAA] {
+/// Writes the A and AAAA RRsets of a node, and its `service` RRset (SVCB or HTTPS), into the additional section; their
+/// owner's name stands at `owner_at`. Signatures go along where there is room for them (RFC 4035 §3.1.1).
+fn put_addresses(
+    node: &Node,
+    service: Option<Rtype>,
+    owner_at: usize,
+    dnssec_ok: bool,
+    response: &mut Response<'_>,
+) -> Result<(), Full> {
+    // Names in rdata of these types are never compressed, so that the place of the apex does not matter.
+    for rtype in [Rtype::A, Rtype::AAAA].into_iter().chain(service) {
         if let Some(rrset) = node.rrset(rtype) {
             try_put(Section::Additional, rrset, owner_at, HEADER_OCTETS, dnssec_ok, response)
                 .or_else(|Full| try_put(Section::Additional, rrset, owner_at, HEADER_OCTETS, false, response))?;

@@ -234,15 +234,20 @@ pub(super) fn resolve(zones: &[List], qname: &[u8], qtype: Rtype) -> Option<Repl
     Some(reply)
 }
 
-/// The addresses of the first 16 hosts of an RRset, wherever they are authoritative data or glue.
+/// The addresses of the first 16 hosts of an RRset, wherever they are authoritative data or glue; for a service also
+/// the records of its type at another name (RFC 9460 §4.1).
 fn additional(zones: &[List], rrset: &[Line]) -> BTreeSet<Line> {
     let mut additional = BTreeSet::new();
-    for host in rrset.iter().filter_map(Line::host).take(16) {
+    for (line, host) in rrset.iter().filter_map(|line| Some((line, line.host()?))).take(16) {
         let Some(zone) = zone_of(zones, &host, Rtype::A) else { continue };
-        match zone.walk(&host, Rtype::A) {
-            Place::Node(node) => additional.extend(zone.addresses(&node, &host)),
-            Place::Cut(_) => additional.extend(zone.addresses(&host, &host)),
-            Place::Dname(_) | Place::Nothing => {}
+        let node = match zone.walk(&host, Rtype::A) {
+            Place::Node(node) => node,
+            Place::Cut(_) => host.clone(),
+            Place::Dname(_) | Place::Nothing => continue,
+        };
+        additional.extend(zone.addresses(&node, &host));
+        if matches!(line.rtype, Rtype::SVCB | Rtype::HTTPS) && host != line.owner {
+            additional.extend(zone.rrset(&node, line.rtype, &host));
         }
     }
     additional
