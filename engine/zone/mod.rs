@@ -12,9 +12,9 @@ mod compiled;
 mod denial;
 mod depths;
 mod layered;
-#[cfg(test)]
-mod random;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
+pub mod random;
+#[cfg(any(test, fuzzing))]
 mod reference;
 mod rrset;
 mod set;
@@ -23,6 +23,8 @@ mod signed;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+#[cfg(any(test, fuzzing))]
+mod walk;
 
 pub use answer::{Found, answer};
 pub use compiled::{Match, Node, Zone};

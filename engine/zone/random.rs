@@ -1,4 +1,5 @@
-//! Random zones and questions, answered twice: by the compiled zones and by the reference.
+//! Random zones and questions, answered twice: by the compiled zones and by the reference. For tests, and for the fuzz
+//! target `answer`. `ZONDA_RANDOM_ZONES` makes more of them than the 2,000 of a usual test run, each asked 100 questions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,14 +12,14 @@ use store::rules::records_to_nodes;
 use store::{Name, Record, Rtype};
 
 use super::reference::{Line, List, Reply, resolve};
-use super::tests::Walk;
+use super::walk::Walk;
 use super::{Found, Zone, ZoneSet, answer};
 use crate::wire::{Query, Response};
 
 /// The records of a zone by owner in lower case.
 type Owners = BTreeMap<Vec<u8>, Vec<Record>>;
 
-impl Walk {
+impl Walk<'_> {
     /// One of some things.
     fn pick<'t, T: ?Sized>(&mut self, things: &[&'t T]) -> &'t T {
         things[self.below(things.len())]
@@ -182,27 +183,47 @@ fn read(octets: &[u8]) -> Reply {
     Reply { rcode: header.rcode().to_int(), authoritative: header.aa(), answer, authority, additional }
 }
 
+/// Makes zones as `walk` chooses and asks `questions` about them.
+fn walk_zones(walk: &mut Walk<'_>, questions: usize, buffer: &mut [u8]) {
+    let mut data: BTreeMap<Vec<u8>, Owners> = BTreeMap::new();
+    for _ in 0..1 + walk.below(4) {
+        let apex = walk.pick(APEXES);
+        data.insert(apex.to_ascii_lowercase(), walk.owners(apex));
+    }
+    let compile = |(apex, owners): (&Vec<u8>, &Owners)| Zone::compile(&name(apex), &nodes(owners), 300).into();
+    let zones = ZoneSet::build(data.iter().map(compile));
+    let lists: Vec<List> = data.iter().map(|(apex, owners)| List::new(apex, owners.values().flatten())).collect();
+    let known: Vec<Vec<u8>> = data.values().flat_map(|owners| owners.keys().cloned()).collect();
+    walk.ask(&zones, &lists, &known, questions, buffer);
+}
+
+/// Zones and questions as a fuzzer's octets choose them; panics where the answer is not the reference's.
+pub fn check(octets: &[u8]) {
+    walk_zones(&mut Walk::over(octets), 20, &mut vec![0; 65_535]);
+}
+
 #[test]
 fn random_zones_answer_as_the_reference_does() {
-    let mut walk = Walk(3);
+    let zones = std::env::var("ZONDA_RANDOM_ZONES").map_or(2_000, |text| text.parse().unwrap());
+    let mut walk = Walk::seeded(3);
     let mut buffer = vec![0; 65_535];
-    for _ in 0..2_000 {
-        let mut data: BTreeMap<Vec<u8>, Owners> = BTreeMap::new();
-        for _ in 0..1 + walk.below(4) {
-            let apex = walk.pick(APEXES);
-            data.insert(apex.to_ascii_lowercase(), walk.owners(apex));
-        }
-        let compile = |(apex, owners): (&Vec<u8>, &Owners)| Zone::compile(&name(apex), &nodes(owners), 300).into();
-        let zones = ZoneSet::build(data.iter().map(compile));
-        let lists: Vec<List> = data.iter().map(|(apex, owners)| List::new(apex, owners.values().flatten())).collect();
-        let known: Vec<Vec<u8>> = data.values().flat_map(|owners| owners.keys().cloned()).collect();
-        walk.ask(&zones, &lists, &known, 100, &mut buffer);
+    for _ in 0..zones {
+        walk_zones(&mut walk, 100, &mut buffer);
+    }
+}
+
+#[test]
+fn zones_that_octets_choose_answer_as_the_reference_does() {
+    let mut walk = Walk::seeded(5);
+    for _ in 0..200 {
+        let octets: Vec<u8> = (0..walk.below(400)).map(|_| walk.below(256) as u8).collect();
+        check(&octets);
     }
 }
 
 #[test]
 fn randomly_edited_zones_answer_as_the_reference_does() {
-    let mut walk = Walk(4);
+    let mut walk = Walk::seeded(4);
     let mut buffer = vec![0; 65_535];
     for _ in 0..20 {
         let mut data: BTreeMap<Vec<u8>, Owners> = BTreeMap::new();

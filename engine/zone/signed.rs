@@ -11,7 +11,8 @@ use sha1::{Digest, Sha1};
 use store::edit::{NodeData, RrsetData};
 use store::{Name, Rtype, name};
 
-use super::tests::{Walk, apex, rrset};
+use super::tests::{apex, rrset};
+use super::walk::Walk;
 use super::{Zone, ZoneSet, answer};
 use crate::wire::{Query, Response};
 
@@ -48,7 +49,7 @@ struct Answer {
 
 #[test]
 fn every_denial_is_proved() {
-    let mut walk = Walk(3);
+    let mut walk = Walk::seeded(3);
     let mut seen = BTreeMap::<&str, usize>::new();
     for round in 0..90 {
         let chain = [Chain::Nsec, Chain::Nsec3, Chain::OptOut][round % 3];
@@ -208,7 +209,7 @@ impl Proofs<'_> {
 }
 
 /// A random zone with a chain and a signature for every RRset of its own.
-fn signed_zone(walk: &mut Walk, chain: Chain) -> Vec<NodeData> {
+fn signed_zone(walk: &mut Walk<'_>, chain: Chain) -> Vec<NodeData> {
     let mut nodes: BTreeMap<Name, Vec<RrsetData>> = BTreeMap::new();
     nodes.insert(apex(), walk.rrsets(&apex()));
     for _ in 0..15 {

@@ -8,19 +8,11 @@ use store::edit::{NodeData, RrsetData};
 use store::types::rdata_from_text;
 use store::{Name, Rtype, name};
 
+use super::walk::Walk;
 use super::{Hub, Match, Reader, Zone, ZoneSet, answer};
 use crate::wire::{QName, Query, Response};
 
-/// A small fast generator, seeded: the same walk every time.
-pub(super) struct Walk(pub(super) u64);
-
-impl Walk {
-    /// A number below `bound`.
-    pub(super) fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % bound
-    }
-
+impl Walk<'_> {
     /// A name of up to four labels from a small alphabet, so that names meet.
     pub(super) fn owner(&mut self) -> Name {
         let labels = self.below(4);
@@ -80,7 +72,7 @@ fn ask(zones: &ZoneSet, qname: &Name, qtype: Rtype) -> Vec<u8> {
 
 #[test]
 fn an_edited_zone_answers_as_one_compiled_anew() {
-    let mut walk = Walk(1);
+    let mut walk = Walk::seeded(1);
     for _ in 0..20 {
         let mut data: BTreeMap<Name, NodeData> = BTreeMap::new();
         let mut edited = Zone::compile(&apex(), &[], 300);
@@ -109,7 +101,7 @@ fn an_edited_zone_answers_as_one_compiled_anew() {
 
 #[test]
 fn every_message_can_be_read_again() {
-    let mut walk = Walk(2);
+    let mut walk = Walk::seeded(2);
     for _ in 0..50 {
         let mut owners: Vec<Name> = (0..20).map(|_| walk.owner()).collect();
         owners.push(apex());
