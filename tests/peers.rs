@@ -112,7 +112,17 @@ fn compare(signing: Signing) {
                 describe(&ask(peer.dns, asker).unwrap_or_else(|| panic!("an answer from {:?}", peer.kind)))
             })
             .collect();
-        let seconded = theirs.iter().any(|theirs| difference(&ours, theirs).is_empty());
+        let mut seconded = theirs.iter().any(|theirs| difference(&ours, theirs).is_empty());
+        // Where others end the chain, they are asked for its end.
+        if !seconded && let Some(end) = compared::end_of_chain(&question, &ours) {
+            let message = end.message();
+            let answers =
+                exchange_tcp(zonda.dns(), std::slice::from_ref(&message)).pop().map(|answer| describe(&answer));
+            seconded = answers.filter(|end| compared::is_part(end, &ours)).is_some_and(|end| {
+                let theirs = peers.iter().map(|peer| exchange_tcp(peer.dns, std::slice::from_ref(&message)).pop());
+                theirs.flatten().any(|theirs| difference(&end, &describe(&theirs)).is_empty())
+            });
+        }
         for (peer, theirs) in peers.iter().zip(&theirs) {
             let asked = Asked { peer: peer.kind, question: &question, ours: &ours, theirs, seconded };
             match asked.verdict() {
