@@ -53,6 +53,12 @@ impl World {
         }
         let owner = labels.join(".");
         let target = self.target(random);
+        // nsd takes what a parent has below a cut for data of the child, and refuses data below a DNAME.
+        let in_parent = format!("{owner}.sub");
+        let parent_has_below = zone == 1 && self.zones[0].has_below(&in_parent);
+        if zone == 1 && self.zones[0].is_below_dname(&in_parent) {
+            return;
+        }
         let zone = &mut self.zones[zone];
         let apex = zone.apex;
         if owner.len() > 120 || !zone.may_hold(&owner) {
@@ -61,7 +67,7 @@ impl World {
         self.names.push(format!("{owner}.{apex}"));
         match random.below(12) {
             0 | 1 => zone.add(&owner, &format!("CNAME {target}")),
-            2 if !wildcard && !zone.has_below(&owner) => {
+            2 if !wildcard && !zone.has_below(&owner) && !parent_has_below => {
                 zone.add(&owner, &format!("DNAME {target}"));
                 if random.percent(30) {
                     zone.add(&owner, "TXT \"beside a DNAME\"");
@@ -158,8 +164,13 @@ impl Zone {
 
     /// Whether an owner is free, and not below a DNAME: some servers refuse zones that have data there (RFC 6672 §2.4).
     fn may_hold(&self, owner: &str) -> bool {
+        !self.owners.contains(&owner.to_ascii_lowercase()) && !self.is_below_dname(owner)
+    }
+
+    /// Whether an owner is below a DNAME.
+    fn is_below_dname(&self, owner: &str) -> bool {
         let owner = owner.to_ascii_lowercase();
-        !self.owners.contains(&owner) && !self.dnames.iter().any(|dname| owner.ends_with(&format!(".{dname}")))
+        self.dnames.iter().any(|dname| owner.ends_with(&format!(".{dname}")))
     }
 
     /// Whether an owner is below a cut.
