@@ -13,6 +13,7 @@ mod digest;
 pub mod edit;
 mod journal;
 pub mod name;
+pub mod nsec3;
 mod record;
 pub mod rules;
 mod serial;

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use domain::base::name::ToLabelIter;
 use imbl::OrdMap;
-use sha1::{Digest, Sha1};
 use store::edit::{NodeData, RrsetData};
-use store::{Name, Rtype, name};
+use store::nsec3::{Hash, ITERATIONS_MAX, Parameters, hash_of_owner};
+use store::{Rtype, name};
 
 use super::rrset::Rrset;
 use crate::wire::QName;
@@ -23,14 +22,7 @@ pub(super) struct Denial {
 }
 
 /// NSEC3 RRsets by the hash in their owner.
-type HashedChain = OrdMap<[u8; HASH_OCTETS], Arc<Proof>>;
-
-/// How names are hashed (RFC 5155 §5); the algorithm is SHA-1, the only one there is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Parameters {
-    iterations: u16,
-    salt: Box<[u8]>,
-}
+type HashedChain = OrdMap<Hash, Arc<Proof>>;
 
 /// One NSEC or NSEC3 RRset with the name of its owner, which no question has.
 pub(super) struct Proof {
@@ -76,7 +68,7 @@ impl Denial {
                 // RFC 5155 §4.1.2: records with flags are not for servers.
                 let of_sha1 = |rdata: &&[u8]| rdata.first_chunk::<2>() == Some(&[1, 0]);
                 let mut records = rrset.records.iter().map(|(_, rdata)| &rdata[..]);
-                records.find(of_sha1).and_then(Parameters::read)
+                records.find(of_sha1).and_then(usable_parameters)
             });
         }
         if let Some(hash) = hash_of_owner(&data.owner) {
@@ -84,7 +76,7 @@ impl Denial {
                 chain.remove(&hash);
             }
             for rrset in rrset_of(Rtype::NSEC3).into_iter() {
-                let parameters = rrset.records.first().and_then(|(_, rdata)| Parameters::read(rdata));
+                let parameters = rrset.records.first().and_then(|(_, rdata)| usable_parameters(rdata));
                 if let (Some(parameters), Some(proof)) = (parameters, proof(rrset)) {
                     self.chain_of(parameters).insert(hash, proof);
                 }
@@ -224,22 +216,9 @@ impl<'z> Hashed<'z> {
     }
 }
 
-impl Parameters {
-    /// Reads the rdata of an NSEC3 or NSEC3PARAM record, which begin alike (RFC 5155 §3.2, §4.2).
-    fn read(rdata: &[u8]) -> Option<Self> {
-        let [1, _, high, low, salt_octets, rest @ ..] = rdata else { return None };
-        let iterations = u16::from_be_bytes([*high, *low]);
-        let salt = rest.get(..usize::from(*salt_octets))?.into();
-        (iterations <= ITERATIONS_MAX).then_some(Self { iterations, salt })
-    }
-
-    /// The hash of a name in lower-case wire form (RFC 5155 §5).
-    fn hash(&self, name: &[u8]) -> [u8; HASH_OCTETS] {
-        let digest = |octets: &[u8]| -> [u8; HASH_OCTETS] {
-            Sha1::new().chain_update(octets).chain_update(&self.salt).finalize().into()
-        };
-        (0..self.iterations).fold(digest(name), |hash, _| digest(&hash))
-    }
+/// The parameters in the rdata of an NSEC3 or NSEC3PARAM record, unless they would make answers too dear.
+fn usable_parameters(rdata: &[u8]) -> Option<Parameters> {
+    Parameters::read(rdata).filter(|parameters| parameters.iterations <= ITERATIONS_MAX)
 }
 
 impl<'z> Proofs<'z> {
@@ -271,36 +250,6 @@ impl<'z> Proofs<'z> {
 fn wildcard(name: &QName, labels: usize) -> Option<QName> {
     name.wildcard(labels, &mut [0; 255]).and_then(QName::from_wire)
 }
-
-/// The hash that is the first label of an NSEC3 owner, in base32hex (RFC 5155 §3).
-fn hash_of_owner(owner: &Name) -> Option<[u8; HASH_OCTETS]> {
-    let label = owner.iter_labels().next()?;
-    let digits = label.as_slice();
-    if digits.len() != HASH_OCTETS * 8 / 5 {
-        return None;
-    }
-    let mut hash = [0; HASH_OCTETS];
-    for (group, octets) in digits.chunks(8).zip(hash.chunks_mut(5)) {
-        let mut bits = 0u64;
-        for digit in group {
-            let value = match digit.to_ascii_lowercase() {
-                digit @ b'0'..=b'9' => digit - b'0',
-                digit @ b'a'..=b'v' => digit - b'a' + 10,
-                _ => return None,
-            };
-            bits = bits << 5 | u64::from(value);
-        }
-        octets.copy_from_slice(&bits.to_be_bytes()[3..]);
-    }
-    Some(hash)
-}
-
-/// Octets of a SHA-1 hash.
-const HASH_OCTETS: usize = 20;
-
-/// Iterations up to which proofs are given; more would let a query cost what it likes. Resolvers take a zone with more
-/// than 100 for unsigned (RFC 9276 §3.2).
-const ITERATIONS_MAX: u16 = 500;
 
 /// Proofs in one answer: one for each wildcard in a chain of aliases, and four at its end.
 const PROOFS_MAX: usize = 20;

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::base::iana::Rcode;
 use domain::base::{Message, ParsedName, ToName};
 use domain::rdata::AllRecordData;
-use sha1::{Digest, Sha1};
 use store::edit::{NodeData, RrsetData};
+use store::nsec3::Parameters;
 use store::{Name, Rtype, name};
 
 use super::tests::{apex, rrset};
@@ -410,7 +410,7 @@ fn below(label: &[u8], parent: &Name) -> Name {
 
 /// The NSEC3 hash of a name without salt and iterations.
 fn hash(name: &Name) -> [u8; 20] {
-    Sha1::digest(name::lower(name).as_slice()).into()
+    Parameters { iterations: 0, salt: Box::default() }.hash(name::lower(name).as_slice())
 }
 
 /// Base32hex in lower case (RFC 4648 §7).
