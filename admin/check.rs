@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use engine::log;
 use engine::plugin;
@@ -47,7 +48,7 @@ pub(crate) fn zone_faults(apex: &Name, parsed: &Parsed, file: &str) -> Vec<Fault
         let place = place.map_or_else(|| file.to_owned(), ToString::to_string);
         (fault.severity, format!("{place}: {}", fault.message))
     };
-    rules::check_zone(apex, &parsed.records).into_iter().map(text).collect()
+    rules::check_zone(apex, &parsed.records, SystemTime::now()).into_iter().map(text).collect()
 }
 
 /// A zone's name on the command line, with or without its final dot.

@@ -4,6 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::SystemTime;
 
 use axum::body::{Body, Bytes};
 use hyper::body::Frame;
@@ -82,7 +83,7 @@ pub(super) fn import(store: &Store, apex: Name, text: &[u8], who: String) -> Res
 fn check(apex: &Name, parsed: &Parsed) -> (Vec<Line>, Vec<Line>) {
     let mut errors = Vec::new();
     let mut warnings = Vec::new();
-    for fault in rules::check_zone(apex, &parsed.records) {
+    for fault in rules::check_zone(apex, &parsed.records, SystemTime::now()) {
         let lines = match fault.severity {
             Severity::Error => &mut errors,
             Severity::Warning => &mut warnings,

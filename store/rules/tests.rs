@@ -1,10 +1,21 @@
 //! One row for each way to break a rule, and for what only looks like it.
 
+mod signed;
+
+use std::time::Duration;
+
 use super::*;
+use crate::edit::RrsetData;
+use crate::types;
 use crate::zonefile::{Options, read_text};
 
 fn apex() -> Name {
     name::parse("example.org.", None).unwrap()
+}
+
+/// 2026-11-26 00:00 UTC.
+fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_651_200)
 }
 
 /// The records of a text whose names are relative to the apex; `BASE` stands for a sound SOA and NS.
@@ -25,33 +36,107 @@ fn each_rule_finds_what_breaks_it() {
         ("BASE @ SOA ns h 2 2 3 4 5", &[(SecondSoa, Some(3))]),
         ("BASE a SOA ns h 1 2 3 4 5", &[(SoaBelowApex, Some(3))]),
         ("BASE a.example.net. A 192.0.2.1\nexample. A 192.0.2.1", &[(OutsideZone, Some(3)), (OutsideZone, Some(4))]),
-        ("BASE a CNAME b\na A 192.0.2.1", &[(CnameNotAlone, Some(3))]),
-        ("BASE @ CNAME b", &[(CnameNotAlone, Some(3))]),
-        ("BASE a CNAME b\nA CNAME c", &[(SecondCname, Some(4))]),
-        ("BASE a CNAME b\nA CNAME B", &[(Duplicate, Some(4))]),
-        ("BASE a CNAME b\na NSEC c CNAME RRSIG NSEC\na RRSIG NSEC 8 2 60 1 1 1 @ AAEC", &[]),
+        ("BASE a CNAME ns\na A 192.0.2.1", &[(CnameNotAlone, Some(3))]),
+        ("BASE @ CNAME ns", &[(CnameNotAlone, Some(3))]),
+        ("BASE a CNAME ns\nA CNAME c.example.", &[(SecondCname, Some(4))]),
+        ("BASE a CNAME ns\nA CNAME NS", &[(Duplicate, Some(4))]),
+        ("BASE a CNAME ns\na NSEC c CNAME RRSIG NSEC\na RRSIG NSEC 8 2 60 1 1 1 @ AAEC", &[(NoKey, Some(5))]),
         ("BASE a DNAME b\na DNAME c", &[(SecondDname, Some(4))]),
         ("BASE a DNAME b\nx.y.a A 192.0.2.1", &[(BelowDname, Some(4))]),
         ("BASE a A 192.0.2.1\na 60 A 192.0.2.2\na A 192.0.2.1", &[(Duplicate, Some(5))]),
-        ("BASE a MX 1 m\na MX 1 M", &[(Duplicate, Some(4))]),
+        ("BASE a MX 1 ns\na MX 1 NS", &[(Duplicate, Some(4))]),
         ("BASE a TXT m\na TXT M", &[]),
         ("BASE a A 192.0.2.1\na 61 A 192.0.2.2\na 62 AAAA ::1", &[(TtlDiffers, Some(4))]),
-        ("BASE a RRSIG A 8 2 60 1 1 1 @ AAEC\na 7 RRSIG MX 8 2 60 1 1 1 @ AAEC", &[]),
+        ("BASE a RRSIG A 8 2 60 1 1 1 @ AAEC\na 7 RRSIG MX 8 2 60 1 1 1 @ AAEC", &[(NoKey, Some(3))]),
         ("BASE @ NS x", &[(NsWithoutAddress, Some(3))]),
         ("BASE @ NS x\n*  AAAA ::1", &[]),
         ("BASE @ NS x.y\n* AAAA ::1\ny TXT z", &[(NsWithoutAddress, Some(3))]),
-        ("BASE sub NS ns.sub", &[(NsWithoutAddress, Some(3))]),
+        ("BASE sub NS ns.sub", &[(MissingGlue, Some(3))]),
         ("BASE sub NS ns.sub\nns.sub A 192.0.2.1", &[]),
         ("BASE sub NS ns.other\nother NS ns.example.net.", &[]),
         ("BASE sub NS a\na CNAME ns", &[(TargetIsAlias, Some(3))]),
         ("BASE @ MX 1 a\na CNAME ns\n_x._tcp SRV 1 1 1 a", &[(TargetIsAlias, Some(3)), (TargetIsAlias, Some(5))]),
-        ("BASE @ MX 1 nowhere", &[]),
+        (
+            "BASE @ MX 1 nowhere\n_x._tcp SRV 1 1 1 nowhere",
+            &[(TargetWithoutAddress, Some(3)), (TargetWithoutAddress, Some(4))],
+        ),
+        ("BASE @ MX 1 a\na TXT b\nb MX 1 nowhere.example.net.", &[(TargetWithoutAddress, Some(3))]),
+        ("BASE @ MX 0 .\n_x._tcp SRV 0 0 0 .", &[]),
+        ("BASE @ MX 1 x.sub\nsub NS ns.example.net.", &[]),
+        ("BASE @ MX 1 x.a\na DNAME b.example.net.", &[(TargetIsAlias, Some(3))]),
+        ("BASE @ MX 1 x\n* CNAME ns", &[(TargetIsAlias, Some(3))]),
+        ("BASE sub NS sub", &[(MissingGlue, Some(3))]),
+        ("BASE sub NS sub\nsub A 192.0.2.1", &[]),
+        ("BASE sub NS ns.sub\n*.sub A 192.0.2.1", &[(MissingGlue, Some(3))]),
+        ("BASE sub NS ns.other\nother NS ns.other\nother DS 1 13 2 AABB", &[(MissingGlue, Some(4))]),
+        ("BASE sub NS ns.example.net.\nx.sub TXT a\ny.x.sub NS x", &[(Occluded, Some(4)), (Occluded, Some(5))]),
+        ("BASE sub NS ns.example.net.\nsub TXT a\nsub DNAME example.net.", &[(Occluded, Some(4))]),
+        ("BASE sub NS ns.example.net.\na.sub A 192.0.2.1\nsub A 192.0.2.1", &[]),
+        ("BASE a CNAME b\nb CNAME a", &[(EndlessAlias, Some(3)), (EndlessAlias, Some(4))]),
+        ("BASE a CNAME A", &[(EndlessAlias, Some(3))]),
+        ("BASE a CNAME b\nb CNAME c\nc CNAME ns", &[]),
+        ("BASE *.w CNAME x.w", &[(EndlessAlias, Some(3))]),
+        (
+            "BASE a CNAME x.b\nb DNAME c\n*.c CNAME a",
+            &[(EndlessAlias, Some(3)), (EndlessAlias, Some(4)), (EndlessAlias, Some(5))],
+        ),
+        ("BASE a DNAME b.a", &[(EndlessAlias, Some(3))]),
+        ("BASE a DNAME b\nb DNAME a", &[(EndlessAlias, Some(3)), (EndlessAlias, Some(4))]),
+        ("BASE a DNAME b", &[]),
+        ("BASE a CNAME b", &[(AliasToNothing, Some(3))]),
+        ("BASE a CNAME b\nc.b A 192.0.2.1", &[(AliasToNothing, Some(3))]),
+        ("BASE a CNAME b\n* A 192.0.2.1", &[]),
+        ("BASE a CNAME b.c\nc TXT x\n* A 192.0.2.1", &[(AliasToNothing, Some(3))]),
+        ("BASE a CNAME b.sub\nsub NS ns.example.net.", &[]),
+        ("BASE a CNAME b.example.net.", &[]),
+        ("BASE *.w NS ns.example.net.\n*.v DNAME example.net.", &[(WildcardTurn, Some(3)), (WildcardTurn, Some(4))]),
+        ("BASE @ DS 1 13 2 AABB\na DS 1 13 2 AABB", &[(DsWithoutCut, Some(3)), (DsWithoutCut, Some(4))]),
+        (
+            "BASE a DNSKEY 256 3 13 AAAA\na NSEC3PARAM 1 0 0 -\na CDS 1 13 2 AABB",
+            &[(ApexOnly, Some(3)), (ApexOnly, Some(4)), (ApexOnly, Some(5))],
+        ),
+        (
+            "BASE @ MX 1 192.0.2.1.\na CNAME 192.0.2.1\nb CNAME 2001:db8::1.",
+            &[
+                (TargetIsAddress, Some(3)),
+                (TargetIsAddress, Some(4)),
+                (AliasToNothing, Some(4)),
+                (TargetIsAddress, Some(5)),
+            ],
+        ),
+        ("BASE a CNAME 1.192.0.2.1\nb MX 1 192.0.2.256.", &[(AliasToNothing, Some(3))]),
+        ("@ SOA ns host@example.org. 1 2 3 4 5\n@ NS ns.example.net.", &[(SoaMailbox, Some(0))]),
+        ("@ SOA ns host\\.master.example.org. 1 2 3 4 5\n@ NS ns.example.net.", &[]),
+        ("@ SOA ns h 1 7200 3600 7199 5\n@ NS ns.example.net.", &[(SoaTimers, Some(0))]),
     ] {
         let records = records(text);
-        let faults = check_zone(&apex(), &records);
+        let faults = check_zone(&apex(), &records, now());
         let mut found: Vec<_> = faults.iter().map(|fault| (fault.rule, fault.record)).collect();
         found.sort_by_key(|(_, record)| *record);
         assert_eq!(found, expected, "{text}: {faults:?}");
+    }
+}
+
+#[test]
+fn more_faults_of_a_rule_than_are_told_are_counted() {
+    let lines: String = (0..FAULTS_OF_A_RULE_MAX + 1234).map(|number| format!("x{number} CNAME nowhere\n")).collect();
+    let faults = check_zone(&apex(), &records(&format!("BASE a CNAME a\n{lines}")), now());
+    assert_eq!(faults.len(), FAULTS_OF_A_RULE_MAX + 2);
+    let last = &faults[FAULTS_OF_A_RULE_MAX + 1];
+    let text = "and 1,234 more such as: the alias x0.example.org. leads to nowhere.example.org., which has no data";
+    assert_eq!((last.rule, last.record, &last.message[..]), (Rule::AliasToNothing, None, text));
+    for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+        assert_eq!(grouped(number), text);
+    }
+}
+
+#[test]
+fn a_serial_that_goes_backwards_is_told_with_both_numbers() {
+    for (old, new, told) in [(1, 2, false), (2, 2, false), (2, 1, true), (u32::MAX, 5, false), (5, u32::MAX, true)] {
+        let fault = check_serial(&apex(), Serial(old), Serial(new));
+        assert_eq!(fault.is_some(), told, "{old} {new}");
+        let numbers = format!("from {old} to {new};");
+        assert!(fault.is_none_or(|fault| fault.message.contains(&numbers)), "{numbers}");
     }
 }
 
@@ -61,7 +146,8 @@ fn an_rrset_has_to_fit_into_a_message() {
         let lines = (0..count).map(|number| format!("a TXT \"{number:0>200}\"\n"));
         format!("BASE {}", lines.collect::<String>())
     };
-    let found = |count| check_zone(&apex(), &records(&text(count))).first().map(|fault| (fault.rule, fault.severity));
+    let found =
+        |count| check_zone(&apex(), &records(&text(count)), now()).first().map(|fault| (fault.rule, fault.severity));
     assert_eq!(found(305), None);
     assert_eq!(found(306), Some((Rule::RrsetTooBig, Severity::Error)));
 }

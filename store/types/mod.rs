@@ -29,7 +29,7 @@ pub use wire::{NameAt, canonical_rdata, check_rdata, names_in_rdata};
 
 pub(crate) use period::parse as parse_period;
 pub(crate) use scanner::{EntryScanner as Scanner, ScanError};
-pub(crate) use text::{read as read_rdata, write as write_rdata};
+pub(crate) use text::{push_time, read as read_rdata, write as write_rdata};
 pub(crate) use token::{Cursor as TokenCursor, Token, unescaped as unescape};
 
 /// Why rdata does not fit its type; a sentence for people.

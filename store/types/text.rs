@@ -248,7 +248,7 @@ pub(super) fn push_escaped(octets: &[u8], text: &mut String) {
 }
 
 /// Appends a time as `YYYYMMDDHHmmSS` in UTC (RFC 4034 §3.2).
-fn push_time(seconds: u32, text: &mut String) {
+pub(crate) fn push_time(seconds: u32, text: &mut String) {
     // Days are counted from 1 March of year 0, in eras of 400 years; 1970-01-01 is day 719,468.
     let days = seconds / 86_400 + 719_468;
     let day_of_era = days % 146_097;

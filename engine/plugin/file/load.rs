@@ -112,7 +112,7 @@ fn read_zone(path: &Path, origin: &Name) -> Result<Zone, LoadError> {
         text: faults.iter().take(FAULTS_MAX).map(ToString::to_string).collect::<Vec<_>>().join("; "),
         missing: !path.exists(),
     })?;
-    for fault in check_zone(origin, &parsed.records) {
+    for fault in check_zone(origin, &parsed.records, SystemTime::now()) {
         let line = fault.record.and_then(|record| parsed.places.get(record));
         let place = line.map_or_else(|| path.display().to_string(), ToString::to_string);
         let text = format!("{place}: {}", fault.message);
