@@ -76,6 +76,9 @@ pub struct Applied {
     pub rows: Vec<Row>,
     /// The zones that changed.
     pub zones: Vec<Turn>,
+    /// What is hardly meant as it stands now at the names that were touched ([`crate::rules::check_nodes`]); not for
+    /// imports, whose zones are checked whole by who brings them.
+    pub warnings: Vec<String>,
 }
 
 /// A zone going from one serial to the next.

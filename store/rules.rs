@@ -12,6 +12,7 @@
 
 mod across;
 mod chain;
+mod local;
 mod owner;
 mod owners;
 mod signed;
@@ -25,6 +26,7 @@ use domain::base::iana::Rtype;
 use crate::edit::NodeData;
 use crate::{Name, Record, name, serial};
 
+pub use local::check_nodes;
 pub use owners::records_to_nodes;
 
 use across::Zone;
@@ -37,8 +39,8 @@ pub struct Fault {
     pub rule: Rule,
     /// Whether the zone can be served all the same.
     pub severity: Severity,
-    /// The record at fault: its index in the slice given to [`check_zone`], or its place in the nodes given to
-    /// [`check_node`] and [`check_nodes`] counted through all their RRsets. `None` where something is missing.
+    /// The record at fault: its index in the slice given to [`check_zone`], or its place in the node counted through all
+    /// its RRsets. `None` where something is missing.
     pub record: Option<usize>,
     /// A sentence for people.
     pub message: String,
@@ -197,6 +199,18 @@ pub fn check_serial(apex: &Name, old: Serial, new: Serial) -> Option<Fault> {
             "the serial of {apex} went backwards, from {old} to {new}; secondaries keep the zone that they have until it \
              is ahead of {old} (RFC 1982)"
         );
+        Rule::SerialBehind.broken(None, message)
+    })
+}
+
+/// Compares the serial that an import brought with the one that the store gave the zone, because it only counts forward.
+/// Serial 0 means that none was brought.
+pub fn check_imported_serial(apex: &Name, brought: Serial, given: Serial) -> Option<Fault> {
+    let is_behind = brought != Serial(0) && brought != given;
+    is_behind.then(|| {
+        let apex = name::to_text(apex);
+        let message =
+            format!("serial {brought} of {apex} is not ahead of the zone that was served; it has serial {given} now");
         Rule::SerialBehind.broken(None, message)
     })
 }

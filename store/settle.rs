@@ -12,7 +12,7 @@ use domain::base::Serial;
 use domain::base::iana::Rtype;
 
 use crate::codec::{Header, RowKey, encode_row};
-use crate::db::{Table, Write};
+use crate::db::{Read, Table, Write};
 use crate::edit::{Api, EditError, JournalEntry, Turn};
 use crate::journal::{self, Difference, entry_of};
 use crate::rules::{self, Rule, Severity};
@@ -34,6 +34,8 @@ pub(crate) struct Plan {
     pub(crate) turns: Vec<Turn>,
     /// What those who serve the zones have to look at, by the apex's order key.
     pub(crate) touched: BTreeMap<Vec<u8>, Touched>,
+    /// What can stay as it is, though it is hardly meant.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// What changed of a zone, for those who serve it.
@@ -64,6 +66,7 @@ impl Plan {
             rows: Vec::new(),
             turns: Vec::new(),
             touched: BTreeMap::new(),
+            warnings: Vec::new(),
         };
         for (key, mut zone) in std::mem::take(&mut stage.zones) {
             let settled = plan.settle(&stage, &key, &mut zone, origin);
@@ -118,6 +121,9 @@ impl Plan {
                 check_node(&zone.apex, node, zone.op)?;
             }
         }
+        if !zone.is_imported {
+            self.warn(stage.view, zone, &owners)?;
+        }
         let Some((soa_before, mut soa)) = soas(key, zone) else {
             return Err(StoreError::Internal("a zone was left without a SOA record".into()).into());
         };
@@ -168,6 +174,14 @@ impl Plan {
             self.puts.push((Table::Numbers, number, header.apex.as_slice().to_vec()));
         }
         self.puts.push((Table::Zones, key.to_vec(), header.encode()));
+        Ok(())
+    }
+
+    /// Notes what the rules have to say of the owners that an edit touched.
+    fn warn(&mut self, view: &dyn Read, zone: &StagedZone, owners: &BTreeMap<Vec<u8>, Name>) -> Result<(), StoreError> {
+        let touched: Vec<Name> = owners.values().take(WARNED_MAX).cloned().collect();
+        let faults = rules::check_nodes(&zone.apex, &touched, &mut |name| zone.node_at(view, name))?;
+        self.warnings.extend(faults.into_iter().map(|fault| fault.message));
         Ok(())
     }
 
@@ -429,6 +443,9 @@ const GENERATED_RETRY: u32 = 3_600;
 const GENERATED_EXPIRE: u32 = 1_209_600;
 /// Seconds for which the absence of a record may be remembered (RFC 2308 §5).
 const GENERATED_MINIMUM: u32 = 300;
+
+/// Owners of an edit to which warnings are given: those of a person's edit, not of a program's thousands.
+const WARNED_MAX: usize = 100;
 
 /// An import that changes more owners than this is published as a whole zone.
 const NODES_MAX: usize = 1_000;

@@ -12,7 +12,7 @@ use domain::base::iana::Rtype;
 
 use crate::codec::Header;
 use crate::db::{Read, Table};
-use crate::edit::{EditError, NewRow, Op, Revision};
+use crate::edit::{EditError, NewRow, NodeData, Op, Revision};
 use crate::tables::{self, Placed};
 use crate::{Faulty, Name, Record, Row, RowId, StoreError, Timestamp, name, serial, types};
 
@@ -57,6 +57,8 @@ pub(crate) struct StagedZone {
     pub(crate) nodes: BTreeMap<Vec<u8>, StagedNode>,
     /// All owners are in `nodes`.
     pub(crate) loaded: bool,
+    /// All its records were brought by an import.
+    pub(crate) is_imported: bool,
     /// The serial that the edit asks for.
     pub(crate) brought: Option<u32>,
     /// The last step that touched it.
@@ -196,6 +198,7 @@ impl<'a> Stage<'a> {
         }
         let zone = self.zone(op, apex)?;
         zone.brought = soa.and_then(|rdata| serial::of_soa(&rdata));
+        zone.is_imported = true;
         zone.nodes.values_mut().for_each(drop_duplicates);
         Ok(())
     }
@@ -305,6 +308,7 @@ impl<'a> Stage<'a> {
                 apex: header.as_ref().map_or(apex, |header| &header.apex).clone(),
                 number,
                 loaded: header.is_none(),
+                is_imported: false,
                 header,
                 nodes: BTreeMap::new(),
                 brought: None,
@@ -373,6 +377,29 @@ impl StagedZone {
         };
         let node = self.nodes.entry(owner_key.to_vec());
         Ok(node.or_insert_with(|| StagedNode::new(rows)))
+    }
+
+    /// What is at a name after the steps so far; a node without RRsets where there are only names below it.
+    pub(crate) fn node_at(&self, view: &dyn Read, name: &Name) -> Result<Option<NodeData>, StoreError> {
+        let owner_key = name::order_key(name);
+        let stored = self.header.as_ref().filter(|_| !self.loaded);
+        let rows = match (self.nodes.get(&owner_key), stored) {
+            (Some(node), _) => node.after.clone(),
+            (None, Some(header)) => tables::node_rows(view, header.number, &header.apex, &owner_key)?,
+            (None, None) => Vec::new(),
+        };
+        if let Some(data) = tables::node_data(rows) {
+            return Ok(Some(data));
+        }
+        let staged = self.nodes.range(owner_key.clone()..).take_while(|(key, _)| key.starts_with(&owner_key));
+        let mut exists = staged.into_iter().any(|(_, node)| !node.after.is_empty());
+        if let (false, Some(header)) = (exists, stored) {
+            tables::rows_below(view, header, &owner_key, &mut |key, _| {
+                exists = !self.nodes.contains_key(&key);
+                Ok(!exists)
+            })?;
+        }
+        Ok(exists.then(|| NodeData { owner: name.clone(), rrsets: Vec::new() }))
     }
 }
 

@@ -85,6 +85,17 @@ pub(crate) fn zone_rows(
     scan_rows(view, &header.number.to_be_bytes(), &header.apex, visit)
 }
 
+/// Visits the rows at a name and below it in the same order, until told to stop.
+pub(crate) fn rows_below(
+    view: &dyn Read,
+    header: &Header,
+    owner_key: &[u8],
+    visit: &mut dyn FnMut(Vec<u8>, Placed) -> Result<bool, StoreError>,
+) -> Result<(), StoreError> {
+    let prefix = [&header.number.to_be_bytes()[..], owner_key].concat();
+    scan_rows(view, &prefix, &header.apex, visit)
+}
+
 /// Visits the nodes of a zone in canonical order, and says at the end whether the zone is what its header says. What
 /// was visited of a zone that is not must not be served.
 pub(crate) fn zone_nodes(view: &dyn Read, header: &Header, visit: &mut dyn FnMut(NodeData)) -> Result<(), StoreError> {

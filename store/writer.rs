@@ -190,7 +190,7 @@ impl Batch {
                 }
             }
         }
-        Ok(Ok(Applied { rows: plan.rows, zones: plan.turns }))
+        Ok(Ok(Applied { rows: plan.rows, zones: plan.turns, warnings: plan.warnings }))
     }
 
     /// Sets or removes a value that the store keeps for others.
@@ -234,7 +234,7 @@ fn change(view: &dyn Read, key: &[u8], touched: Touched) -> Result<Change, Store
 
 /// What a setting applies to: no row, no zone.
 fn nothing() -> Applied {
-    Applied { rows: Vec::new(), zones: Vec::new() }
+    Applied { rows: Vec::new(), zones: Vec::new(), warnings: Vec::new() }
 }
 
 /// The present time.

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use engine::log;
 use serde_json::json;
 use store::edit::{Api, Applied, Edit, EditError, Op};
 use store::{Faulty, Row};
@@ -79,7 +80,12 @@ pub(super) async fn delete(call: Call) -> Result<Reply, ApiError> {
 /// Applies an edit of one op; back when it is durable and served.
 async fn apply(site: &Site, op: Op) -> Result<Result<Applied, EditError>, ApiError> {
     let edit = Edit { who: site.account.email.clone(), api: Api::Pocketbase, ops: vec![op] };
-    site.blocking(move |store| store.apply(edit)).await
+    let applied = site.blocking(move |store| store.apply(edit)).await?;
+    // The API has no place for them in its replies.
+    for warning in applied.iter().flat_map(|applied| &applied.warnings) {
+        log::warning(&format!("HTTP service: {warning}"));
+    }
+    Ok(applied)
 }
 
 /// The record that an edit of one row gave.

@@ -1,5 +1,8 @@
 //! Rules that look from one owner to others: where names in records lead, and what zone cuts and DNAMEs hide.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
 use domain::base::iana::Rtype;
 
 use super::owners::{Item, Owner, Standing, target};
@@ -12,6 +15,10 @@ pub(super) struct Zone<'a> {
     pub(super) apex: &'a Name,
     /// Its owners in canonical order; one without RRsets is there because names below it are.
     pub(super) owners: &'a [Owner<'a>],
+    /// The names that were looked for in vain.
+    pub(super) missed: RefCell<BTreeSet<Name>>,
+    /// Whether to note them.
+    notes_missed: bool,
 }
 
 /// What a name within the zone leads to (RFC 1034 §4.3.2).
@@ -31,7 +38,12 @@ enum Lead<'a> {
 impl<'a> Zone<'a> {
     /// All owners of a zone.
     pub(super) fn new(apex: &'a Name, owners: &'a [Owner<'a>]) -> Self {
-        Self { apex, owners }
+        Self { apex, owners, missed: RefCell::default(), notes_missed: false }
+    }
+
+    /// Some owners of a zone; the others that are asked for are noted.
+    pub(super) fn part(apex: &'a Name, owners: &'a [Owner<'a>]) -> Self {
+        Self { notes_missed: true, ..Self::new(apex, owners) }
     }
 
     /// Checks one owner.
@@ -203,7 +215,15 @@ impl<'a> Zone<'a> {
     /// The owner of that name.
     pub(super) fn find(&self, name: &Name) -> Option<&'a Owner<'a>> {
         let key = name::order_key(name);
-        self.owners.binary_search_by(|owner| owner.key.cmp(&key)).ok().map(|at| &self.owners[at])
+        match self.owners.binary_search_by(|owner| owner.key.cmp(&key)) {
+            Ok(at) => Some(&self.owners[at]),
+            Err(_) => {
+                if self.notes_missed {
+                    self.missed.borrow_mut().insert(name.clone());
+                }
+                None
+            }
+        }
     }
 
     /// Whether there is data at a name or below it.

@@ -2,6 +2,8 @@
 
 mod signed;
 
+use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::time::Duration;
 
 use super::*;
@@ -114,6 +116,53 @@ fn each_rule_finds_what_breaks_it() {
         let mut found: Vec<_> = faults.iter().map(|fault| (fault.rule, fault.record)).collect();
         found.sort_by_key(|(_, record)| *record);
         assert_eq!(found, expected, "{text}: {faults:?}");
+        assert_eq!(touched_one_by_one(&records), told(&faults), "{text}");
+    }
+}
+
+/// What is told when each owner of a zone is touched by an edit of its own.
+fn touched_one_by_one(records: &[Record]) -> BTreeSet<String> {
+    let nodes = records_to_nodes(records.to_vec());
+    let at = |name: &Name| -> Result<Option<NodeData>, Infallible> {
+        let empty = || NodeData { owner: name.clone(), rrsets: Vec::new() };
+        let below = || nodes.iter().any(|node| node.owner.ends_with(name)).then(empty);
+        Ok(nodes.iter().find(|node| node.owner == *name).cloned().or_else(below))
+    };
+    let each =
+        nodes.iter().flat_map(|node| check_nodes(&apex(), std::slice::from_ref(&node.owner), &mut { at }).unwrap());
+    told(&each.collect::<Vec<_>>())
+}
+
+/// The messages of faults that an edit can have: a store has neither duplicates nor records outside of zones, gives a
+/// zone what it needs, and checks signatures of whole zones only.
+fn told(faults: &[Fault]) -> BTreeSet<String> {
+    let rules = [Rule::Duplicate, Rule::OutsideZone, Rule::NoSoa, Rule::NoNs, Rule::NoKey];
+    let told = faults.iter().filter(|fault| !rules.contains(&fault.rule));
+    told.map(|fault| fault.message.clone()).collect()
+}
+
+#[test]
+fn an_edit_looks_at_names_that_its_owner_leads_to_alone() {
+    let mut zone: String = (0..500).map(|number| format!("x{number} CNAME ns\n")).collect();
+    zone.push_str("BASE a CNAME b\nb CNAME c\nsub NS ns.sub\nx0 MX 1 nowhere\n");
+    let nodes = records_to_nodes(records(&zone));
+    for (touched, asked_max, rules) in [
+        ("a", 20, &[Rule::AliasToNothing][..]),
+        ("x1", 20, &[]),
+        ("x0", 20, &[Rule::CnameNotAlone, Rule::TargetWithoutAddress]),
+        // Glue that was taken away is missed by the zone cut, an address by the apex.
+        ("ns.sub", 20, &[Rule::MissingGlue]),
+        ("gone", 20, &[]),
+    ] {
+        let mut asked = 0;
+        let touched = name::parse(touched, Some(&apex())).unwrap();
+        let faults = check_nodes(&apex(), &[touched], &mut |name| -> Result<_, Infallible> {
+            asked += 1;
+            Ok(nodes.iter().find(|node| node.owner == *name).cloned())
+        });
+        let found: Vec<Rule> = faults.unwrap().iter().map(|fault| fault.rule).collect();
+        assert_eq!(found, rules);
+        assert!(asked <= asked_max, "{asked}");
     }
 }
 
@@ -137,6 +186,12 @@ fn a_serial_that_goes_backwards_is_told_with_both_numbers() {
         assert_eq!(fault.is_some(), told, "{old} {new}");
         let numbers = format!("from {old} to {new};");
         assert!(fault.is_none_or(|fault| fault.message.contains(&numbers)), "{numbers}");
+    }
+    for (brought, given, told) in [(7, 7, false), (0, 7, false), (5, 8, true)] {
+        let fault = check_imported_serial(&apex(), Serial(brought), Serial(given));
+        let numbers = (format!("serial {brought} "), format!("serial {given} now"));
+        let fits = |fault: &Fault| fault.message.contains(&numbers.0) && fault.message.contains(&numbers.1);
+        assert_eq!(fault.as_ref().map(fits), told.then_some(true), "{fault:?}");
     }
 }
 

@@ -673,3 +673,26 @@ fn twenty_thousand_records_are_one_edit() {
     assert_eq!(store.rows(0, 9).unwrap().1, 3);
     assert_eq!(store.load(&mut |_, _| ()).unwrap(), []);
 }
+
+#[test]
+fn an_edit_is_told_what_is_hardly_meant_at_what_it_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    store.apply(edit(vec![import(&format!("{BASE}lost CNAME nowhere\nsub NS ns.sub\nns.sub A 192.0.2.2"))])).unwrap();
+    let warnings = |ops| store.apply(edit(ops)).unwrap().warnings;
+    assert_eq!(warnings(vec![create("www CNAME ns")]), Vec::<String>::new());
+    assert_eq!(
+        warnings(vec![create("a CNAME b.ns")]),
+        ["the alias a.example.org. leads to b.ns.example.org., which has no data"]
+    );
+    assert_eq!(warnings(vec![create("b CNAME c"), create("c TXT c")]), Vec::<String>::new());
+    // The wildcard at an empty non-terminal stands for nothing beside it.
+    assert_eq!(warnings(vec![create("* A 192.0.2.3"), create("x.y.z TXT x"), create("d CNAME q.y.z")]).len(), 1);
+    let (rows, _) = store.rows(0, 100).unwrap();
+    let glue = rows.iter().find(|row| row.owner == name("ns.sub.example.org.")).unwrap();
+    let warned = warnings(vec![Op::Delete(glue.id)]);
+    assert_eq!(
+        warned,
+        ["the name server ns.sub.example.org. lies below the zone cut sub.example.org. and has no glue address"]
+    );
+}
