@@ -13,7 +13,7 @@ use indicatif::ProgressBar;
 use store::edit::{Api, Edit, EditError, Op};
 use store::rules::{self, Severity};
 use store::zonefile::{self, Options};
-use store::{Name, Store, StoreError, name};
+use store::{Name, Serial, Store, StoreError, name};
 
 use crate::check::{check, parse_zone, zone_faults};
 use crate::remote::Remote;
@@ -211,36 +211,41 @@ fn import(flags: &ServeFlags, file: &Path, zone: Option<&str>) -> Result<(), Str
         return Err(errors.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join("\n"));
     }
     spinner.set_message(format!("writing {} records", parsed.records.len()));
+    let brought = parsed.serial();
     let database = database(flags, &apex)?;
-    let (serial, added, removed) = match Store::open(&database.data_dir) {
+    let (old, (serial, added, removed)) = match Store::open(&database.data_dir) {
         Ok(opened) => {
             let edit = Edit {
                 who: std::env::var("USER").unwrap_or_else(|_| "zonda import".into()),
                 api: Api::Import,
                 ops: vec![Op::Import { apex: apex.clone(), records: parsed.records }],
             };
+            let old = serial_of(&opened.store, &apex)?;
             let applied = opened.store.apply(edit).map_err(|why: EditError| why.to_string())?;
             let turn = applied.zones.first();
             let serial = match turn.and_then(|turn| turn.to) {
                 Some(serial) => Some(serial),
-                None => serial_of(&opened.store, &apex)?,
+                None => old,
             };
-            (
-                serial.map_or(0, |serial| serial.0),
-                turn.map_or(0, |turn| turn.added),
-                turn.map_or(0, |turn| turn.removed),
-            )
+            let counts = turn.map_or((0, 0), |turn| (turn.added, turn.removed));
+            (old, (serial.map_or(0, |serial| serial.0), counts.0, counts.1))
         }
         // The server has it open: it takes the zone over HTTP.
         Err(StoreError::InUse(_)) => {
             let mut text = Vec::new();
             zonefile::write(&apex, rules::records_to_nodes(parsed.records), database.default_ttl, &mut text)
                 .map_err(|why| why.to_string())?;
-            Remote::log_in(&database)?.import(&apex, &text)?
+            let server = Remote::log_in(&database)?;
+            (server.serial(&apex)?, server.import(&apex, &text)?)
         }
         Err(why) => return Err(why.to_string()),
     };
     spinner.finish_and_clear();
+    let serials = old.zip(brought);
+    let behind = |(old, brought)| rules::check_imported_serial(&apex, old, brought, Serial(serial));
+    if let Some(fault) = serials.and_then(behind) {
+        eprintln!("warning: {label}: {}", fault.message);
+    }
     log::plain(&format!("{}: serial {serial}, {added} records added, {removed} removed", name::to_text(&apex)));
     Ok(())
 }
@@ -288,7 +293,7 @@ fn database(flags: &ServeFlags, apex: &Name) -> Result<Pocketbase, String> {
 }
 
 /// The serial of a zone that did not change.
-fn serial_of(store: &Store, apex: &Name) -> Result<Option<store::Serial>, String> {
+fn serial_of(store: &Store, apex: &Name) -> Result<Option<Serial>, String> {
     let zones = store.zones().map_err(|why| why.to_string())?;
     Ok(zones.into_iter().find(|zone| zone.apex == *apex).map(|zone| zone.serial))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use engine::plugin::Pocketbase;
 use serde_json::{Value, json};
-use store::{Name, name};
+use store::{Name, Serial, name};
 use ureq::Agent;
 use ureq::Body;
 use ureq::http::Response;
@@ -40,6 +40,17 @@ impl Remote {
         let reply = self.reply(request.send(text))?;
         let number = |key: &str| reply[key].as_u64().unwrap_or_default();
         Ok((number("serial") as u32, number("added") as usize, number("removed") as usize))
+    }
+
+    /// The serial of a zone of the server, if it has the zone.
+    pub(crate) fn serial(&self, apex: &Name) -> Result<Option<Serial>, String> {
+        let request = self.agent.get(format!("{}/api/zonda/zones", self.base));
+        let reply = self.reply(request.header("Authorization", &self.token).call())?;
+        let name = name::to_text(apex);
+        let zones = reply["zones"].as_array().into_iter().flatten();
+        let mut serials =
+            zones.filter(|zone| zone["zone"].as_str().is_some_and(|zone| zone.eq_ignore_ascii_case(&name)));
+        Ok(serials.next().and_then(|zone| zone["serial"].as_u64()).map(|serial| Serial(serial as u32)))
     }
 
     /// Appends a zone of the server to `text` as a zone file.

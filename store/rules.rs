@@ -192,8 +192,7 @@ pub fn check_node(apex: &Name, node: &NodeData) -> Vec<Fault> {
 
 /// Compares the serial of a zone with that of the zone whose place it takes.
 pub fn check_serial(apex: &Name, old: Serial, new: Serial) -> Option<Fault> {
-    let is_behind = new != old && !serial::is_ahead(new.0, old.0);
-    is_behind.then(|| {
+    is_behind(old, new).then(|| {
         let apex = name::to_text(apex);
         let message = format!(
             "the serial of {apex} went backwards, from {old} to {new}; secondaries keep the zone that they have until it \
@@ -203,16 +202,19 @@ pub fn check_serial(apex: &Name, old: Serial, new: Serial) -> Option<Fault> {
     })
 }
 
-/// Compares the serial that an import brought with the one that the store gave the zone, because it only counts forward.
-/// Serial 0 means that none was brought.
-pub fn check_imported_serial(apex: &Name, brought: Serial, given: Serial) -> Option<Fault> {
-    let is_behind = brought != Serial(0) && brought != given;
-    is_behind.then(|| {
+/// The same for an import, which brought one serial and was given another, because the store counts forward only. A
+/// serial of 0 says that none was brought.
+pub fn check_imported_serial(apex: &Name, old: Serial, brought: Serial, given: Serial) -> Option<Fault> {
+    (brought != Serial(0) && is_behind(old, brought)).then(|| {
         let apex = name::to_text(apex);
-        let message =
-            format!("serial {brought} of {apex} is not ahead of the zone that was served; it has serial {given} now");
+        let message = format!("serial {brought} of {apex} is behind {old}, which was served; the zone has {given} now");
         Rule::SerialBehind.broken(None, message)
     })
+}
+
+/// Whether a serial is neither the old one nor ahead of it.
+fn is_behind(old: Serial, new: Serial) -> bool {
+    new != old && !serial::is_ahead(new.0, old.0)
 }
 
 /// Faults as they are found, of each rule a bounded number.

@@ -82,6 +82,11 @@ fn file_is_read_anew_when_its_serial_changes_and_kept_when_it_is_broken() {
     program.wait("the mended zone is served", |program| {
         a(&program.ask(&question)) == ["www.example.org. 60 IN A 192.0.2.5"]
     });
+    std::fs::write(&db, zone(4, "192.0.2.6")).unwrap();
+    program.wait("a serial that went backwards is served all the same, with a warning", |program| {
+        let warning = "[WARNING] plugin/file: db: the serial of example.org. went backwards, from 5 to 4;";
+        a(&program.ask(&question)) == ["www.example.org. 60 IN A 192.0.2.6"] && program.text().contains(warning)
+    });
 }
 
 #[test]

@@ -56,10 +56,11 @@ pub(super) fn import(store: &Store, apex: Name, text: &[u8], who: String) -> Res
         let lines = faults.into_iter().map(|fault| Line { line: fault.place.line, message: sentence(&fault.message) });
         Refusal::Faults(lines.collect())
     })?;
-    let (errors, warnings) = check(&apex, &parsed);
+    let (errors, mut warnings) = check(&apex, &parsed);
     if !errors.is_empty() {
         return Err(Refusal::Faults(errors));
     }
+    let brought = parsed.serial();
     let op = Op::Import { apex: apex.clone(), records: parsed.records };
     let applied = store.apply(Edit { who, api: Api::Native, ops: vec![op] }).map_err(|why| match why {
         EditError::Store(why) => Refusal::Store(why),
@@ -75,6 +76,10 @@ pub(super) fn import(store: &Store, apex: Name, text: &[u8], who: String) -> Res
             zones.into_iter().find(|zone| zone.apex == apex).map(|zone| zone.serial)
         }
     };
+    let old = turn.as_ref().map_or(serial, |turn| turn.from);
+    let serials = old.zip(brought).zip(serial);
+    let behind = serials.and_then(|((old, brought), given)| rules::check_imported_serial(&apex, old, brought, given));
+    warnings.extend(behind.map(|fault| Line { line: 0, message: sentence(&fault.message) }));
     let (added, removed) = turn.map_or((0, 0), |turn| (turn.added, turn.removed));
     Ok(Imported { apex, serial, added, removed, warnings })
 }

@@ -16,6 +16,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use domain::base::Serial;
 use domain::base::iana::Rtype;
 
 use crate::{Name, Record};
@@ -82,7 +83,17 @@ pub struct Parsed {
 impl Parsed {
     /// The owner of the first SOA record, which is the zone's apex.
     pub fn apex(&self) -> Option<&Name> {
-        self.records.iter().find(|record| record.rtype == Rtype::SOA).map(|record| &record.owner)
+        self.soa().map(|soa| &soa.owner)
+    }
+
+    /// The serial of the first SOA record.
+    pub fn serial(&self) -> Option<Serial> {
+        self.soa().and_then(|soa| crate::serial::of_soa(&soa.rdata)).map(Serial)
+    }
+
+    /// The first SOA record.
+    fn soa(&self) -> Option<&Record> {
+        self.records.iter().find(|record| record.rtype == Rtype::SOA)
     }
 }
 

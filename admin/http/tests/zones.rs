@@ -43,6 +43,13 @@ fn a_zone_goes_in_and_out_and_away() {
     );
     assert_eq!(served.get(file).text, exported.text);
 
+    // An older file is taken, but not its serial.
+    let older = put(&served, "example.org", &exported.text.replace("2017042745", "2017042744"));
+    let serial = older.body["serial"].as_u64().unwrap();
+    let behind =
+        format!("Serial 2017042744 of example.org. is behind 2017042745, which was served; the zone has {serial} now.");
+    assert_eq!(older.body["warnings"], json!([{"line": 0, "message": behind}]));
+
     let list = served.get("/api/zonda/zones").body;
     let zone = &list["zones"][0];
     assert_eq!(

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use store::rules::{Rule, Severity, check_zone, records_to_nodes};
+use store::rules::{Rule, Severity, check_serial, check_zone, records_to_nodes};
 use store::zonefile::{self, Options};
 use store::{Name, Serial, name};
 
@@ -74,6 +74,10 @@ impl ZoneFile {
                 let changed: Vec<_> =
                     zones.into_iter().filter(|zone| self.by_mtime || served(zone) != zone.serial()).collect();
                 for zone in &changed {
+                    let serials = served(zone).zip(zone.serial());
+                    if let Some(fault) = serials.and_then(|(old, new)| check_serial(zone.name(), old, new)) {
+                        crate::log::warning(&format!("plugin/file: {}: {}", self.path.display(), fault.message));
+                    }
                     crate::log::info(&format!(
                         "plugin/file: Successfully reloaded zone \"{}\" in \"{}\" with {} SOA serial",
                         name::to_text(zone.name()),

@@ -2,7 +2,14 @@
 //!
 //! ## Description
 //! Answers from a zone file (RFC 1035 §5). The file is looked at again and again, and read anew when the serial of its
-//! SOA has changed; a file that cannot be read any more leaves the zone as it was.
+//! SOA has changed; a file that cannot be read any more leaves the zone as it was. A serial that went backwards
+//! (RFC 1982) is served with a warning, because secondaries keep the zone that they have.
+//!
+//! Each time the file is read the whole zone is checked: what cannot be served (records beside a CNAME, a second SOA, an
+//! RRset that no message holds) is an error, what is hardly meant is a warning with its line. Among these are missing
+//! glue, targets that are aliases or have no address, aliases without end, data hidden below a zone cut or a DNAME, and in
+//! signed zones RRsets without a signature, signatures that are out of date or by no key of the zone, and every name at
+//! which the NSEC or NSEC3 chain is broken. Signatures are not verified. Of each kind 20 are told and the others counted.
 //!
 //! ## Syntax
 //! ```corefile
