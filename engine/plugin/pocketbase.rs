@@ -5,6 +5,11 @@
 //! already served. Queries for names outside all its zones go on to the next plugin; as the last plugin it refuses them.
 //! Transfers get NOTIMP.
 //!
+//! A zone that is imported is checked whole, as that of a zone file is (see `file`). An edit is refused if an owner that
+//! it touches could not be served; what is hardly meant is logged as a warning, and for that only the names are looked at
+//! that the edit touched, those that their records lead to, and the apex and zone cuts above that name them as a host. So
+//! an edit costs the same in a zone of any size; signatures and the chain of a signed zone are checked at imports only.
+//!
 //! ## Syntax
 //! ```corefile
 //! pocketbase {
