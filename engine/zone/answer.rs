@@ -181,9 +181,15 @@ fn put(
     dnssec_ok: bool,
     response: &mut Response<'_>,
 ) -> bool {
-    let put = try_put(section, rrset, owner_at, apex_at, dnssec_ok, response).is_ok();
-    response.truncated |= !put;
-    put
+    // Not `let put = ….is_ok()`: rustc 1.95 can lose a comparison whose result is both kept and branched on, and did so
+    // here, in optimized builds alone (rust-lang/rust#158206).
+    match try_put(section, rrset, owner_at, apex_at, dnssec_ok, response) {
+        Ok(()) => true,
+        Err(Full) => {
+            response.truncated = true;
+            false
+        }
+    }
 }
 
 /// Writes an RRset, with its signatures if they are wanted; all or nothing.

@@ -163,7 +163,7 @@ fn compare(zones: &ZoneSet, lists: &[List], qname: &[u8], qtype: Rtype, buffer: 
 /// What a message says; no record may be there twice.
 fn read(octets: &[u8]) -> Reply {
     let message = Message::from_octets(octets).unwrap();
-    assert!(!message.header().tc());
+    assert!(!message.header().tc(), "{octets:02x?}");
     let (_, answer, authority, additional) = message.sections().unwrap();
     let mut seen = 0;
     let mut sections = [answer, authority, additional].map(|section| {
