@@ -31,6 +31,10 @@ enum Form {
     Ip4,
     /// IPv6 addresses (RFC 9460 §7.3).
     Ip6,
+    /// Groups of TLS by number, none twice.
+    Groups,
+    /// Segments of a path, perhaps none (RFC 9953).
+    Segments,
     /// Octets in base64 (RFC 9848).
     Base64,
     /// Octets as a string.
@@ -38,7 +42,7 @@ enum Form {
 }
 
 /// The registered keys: number, name, form of the value.
-const KEYS: [(u16, &str, Form); 9] = [
+const KEYS: [(u16, &str, Form); 11] = [
     (0, "mandatory", Form::Keys),
     (1, "alpn", Form::Protocols),
     (2, "no-default-alpn", Form::Empty),
@@ -48,6 +52,8 @@ const KEYS: [(u16, &str, Form); 9] = [
     (6, "ipv6hint", Form::Ip6),
     (7, "dohpath", Form::Opaque),
     (8, "ohttp", Form::Empty),
+    (9, "tls-supported-groups", Form::Groups),
+    (10, "docpath", Form::Segments),
 ];
 
 /// Checks service parameters in wire form: keys ascending, values in form, mandatory keys there (RFC 9460 §2.2, §8).
@@ -64,6 +70,10 @@ pub(super) fn check(params: &[u8]) -> Result<(), Reason> {
         if key == MANDATORY {
             mandatory = value;
         }
+    }
+    // RFC 9460 §7.1.2: without the default there must be another protocol.
+    if keys.contains(&NO_DEFAULT_ALPN) && !keys.contains(&ALPN) {
+        return Err("no-default-alpn needs alpn".into());
     }
     for wanted in mandatory.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])) {
         if keys.binary_search(&wanted).is_err() {
@@ -99,7 +109,11 @@ pub(super) fn write(params: &[u8], text: &mut String) {
                 text.push_str(&addresses.collect::<Vec<_>>().join(","));
             }
             Form::Base64 => text.push_str(&base64::encode_string(value)),
-            Form::Protocols => push_quoted(&protocols_to_list(value), text),
+            Form::Groups => {
+                let groups = value.as_chunks::<2>().0.iter().map(|octets| u16::from_be_bytes(*octets).to_string());
+                text.push_str(&groups.collect::<Vec<_>>().join(","));
+            }
+            Form::Protocols | Form::Segments => push_quoted(&protocols_to_list(value), text),
             Form::Empty | Form::Opaque => push_quoted(value, text),
         }
     }
@@ -164,7 +178,7 @@ fn check_value(form: Form, value: &[u8]) -> Result<(), Reason> {
             // In ascending order, and without itself, whose number is 0.
             !keys.is_empty() && odd.is_empty() && keys[0] != [0, 0] && keys.is_sorted_by(|a, b| a < b)
         }
-        Form::Protocols => {
+        Form::Protocols | Form::Segments => {
             let mut rest = value;
             while !rest.is_empty() {
                 match counted(rest)? {
@@ -172,7 +186,12 @@ fn check_value(form: Form, value: &[u8]) -> Result<(), Reason> {
                     name => rest = &rest[name.len() + 1..],
                 }
             }
-            !value.is_empty()
+            !value.is_empty() || form == Form::Segments
+        }
+        Form::Groups => {
+            let (groups, odd) = value.as_chunks::<2>();
+            let twice = |(at, group)| groups[..at].contains(group);
+            !groups.is_empty() && odd.is_empty() && !groups.iter().enumerate().any(twice)
         }
         Form::Empty => value.is_empty(),
         Form::Port => value.len() == 2,
@@ -197,7 +216,13 @@ fn value_from_text(form: Form, value: &[u8]) -> Result<Vec<u8>, Reason> {
             keys.sort_unstable();
             wire.extend(keys.iter().flat_map(|key| key.to_be_bytes()));
         }
-        Form::Protocols => {
+        Form::Segments if value.is_empty() => {}
+        Form::Groups => {
+            for group in text()?.split(',') {
+                wire.extend(group.parse::<u16>().map_err(|_| "numbers of groups are expected")?.to_be_bytes());
+            }
+        }
+        Form::Protocols | Form::Segments => {
             for name in list_to_protocols(value) {
                 wire.push(u8::try_from(name.len()).map_err(|_| "a protocol's name is longer than 255 octets")?);
                 wire.extend_from_slice(&name);
@@ -289,6 +314,12 @@ fn key_from_name(name: &[u8]) -> Option<u16> {
 
 /// The key that lists others.
 const MANDATORY: u16 = 0;
+
+/// The key that names protocols.
+const ALPN: u16 = 1;
+
+/// The key that excludes the default protocol.
+const NO_DEFAULT_ALPN: u16 = 2;
 
 /// The parameters are cut off.
 const ENDS_EARLY: &str = "the parameters end early";

@@ -56,8 +56,8 @@ const TEXTS: [(&str, &str, &str); 47] = [
     ("HTTPS", "1 .", ""),
     (
         "HTTPS",
-        "1 svc.example.net. port=8443 alpn=\"h2,h3\" ipv4hint=192.0.2.1,192.0.2.2 key9=\"a b\"",
-        "1 svc.example.net. alpn=h2,h3 port=8443 ipv4hint=192.0.2.1,192.0.2.2 key9=\"a b\"",
+        "1 svc.example.net. port=8443 alpn=\"h2,h3\" ipv4hint=192.0.2.1,192.0.2.2 key667=\"a b\"",
+        "1 svc.example.net. alpn=h2,h3 port=8443 ipv4hint=192.0.2.1,192.0.2.2 key667=\"a b\"",
     ),
     ("SVCB", "0 pool.example.net.", ""),
     (
