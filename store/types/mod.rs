@@ -8,7 +8,10 @@
 //! Wire rdata here is always without compression, and class IN is the only class.
 
 mod content;
+mod host;
+mod location;
 mod period;
+mod prefixes;
 mod scanner;
 mod svcb;
 mod table;
@@ -40,7 +43,8 @@ pub struct RdataError(pub String);
 /// Type from its mnemonic or `TYPEnnn` (RFC 3597 §5), any case.
 pub fn rtype_from_text(text: &str) -> Option<Rtype> {
     let text = text.as_bytes();
-    Type::named(text).map(|row| row.rtype).or_else(|| Rtype::from_mnemonic(text)).or_else(|| {
+    let registered = text.eq_ignore_ascii_case(NSAP_PTR.as_bytes()).then_some(Rtype::NSAPPTR);
+    registered.or_else(|| Type::named(text).map(|row| row.rtype)).or_else(|| Rtype::from_mnemonic(text)).or_else(|| {
         let (prefix, number) = text.split_at_checked(4)?;
         let number =
             std::str::from_utf8(number).ok().filter(|number| number.starts_with(|c: char| c.is_ascii_digit()))?;
@@ -50,7 +54,7 @@ pub fn rtype_from_text(text: &str) -> Option<Rtype> {
 
 /// Mnemonic, or `TYPEnnn`.
 pub fn rtype_to_text(rtype: Rtype) -> String {
-    rtype.to_string()
+    if rtype == Rtype::NSAPPTR { NSAP_PTR.into() } else { rtype.to_string() }
 }
 
 /// Whether records of this type may lie in a zone: not the types that exist in questions and messages only
@@ -103,5 +107,10 @@ impl From<ScanError> for RdataError {
     }
 }
 
+/// The mnemonic that `domain` has without its hyphen.
+const NSAP_PTR: &str = "NSAP-PTR";
+
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;

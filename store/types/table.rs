@@ -69,6 +69,18 @@ pub(super) enum Kind {
     Rtype,
     /// One octet, a DNSSEC algorithm by number or mnemonic (RFC 4034 appendix A.1).
     Algorithm,
+    /// Eight octets, decimal.
+    U64,
+    /// Two octets, a type of certificate by number or mnemonic (RFC 4398 §2.1).
+    CertType,
+    /// One octet, a scheme of DSYNC by number or mnemonic (RFC 9859 §2.1).
+    Scheme,
+    /// Six octets in hex with hyphens (RFC 7043 §3.2).
+    Eui48,
+    /// Eight octets in hex with hyphens (RFC 7043 §4.2).
+    Eui64,
+    /// Eight octets in hex, two by two with colons (RFC 6742 §2.1.2).
+    Locator64,
     /// An IPv4 address.
     Ip4,
     /// An IPv6 address.
@@ -79,24 +91,44 @@ pub(super) enum Kind {
     CharStr,
     /// One or more character-strings: the rest.
     CharStrs,
+    /// A character-string that may be left out: the rest.
+    OptionalCharStr,
     /// A character-string of ASCII letters and digits (RFC 8659 §4.1).
     Tag,
     /// Octets shown as one quoted string: the rest.
     Quoted,
+    /// At least one octet shown as one quoted string: the rest.
+    Uri,
     /// At least one octet in hex: the rest.
     Hex,
+    /// At least one octet in hex after `0x`, with dots anywhere (RFC 1706 §5): the rest.
+    Nsap,
     /// At least one octet in base64: the rest.
     Base64,
     /// Octets in base64, perhaps none: the rest.
     OptionalBase64,
+    /// Octets in base64, `-` for none: the rest.
+    DashBase64,
     /// An octet count and hex, `-` for none (RFC 5155 §3.3).
     Salt,
     /// An octet count and base32hex (RFC 5155 §3.3).
     Hash,
     /// A type bitmap (RFC 4034 §4.1.2), shown as types: the rest.
     Bitmap,
+    /// A bitmap of the types up to 127 (RFC 2535 §5.2), shown as types: the rest.
+    OldBitmap,
     /// Nothing, an address or a name by the second octet of the rdata (RFC 4025 §2.5).
     Gateway,
+    /// One octet, shown as its top bit and the number in the others (RFC 8777 §4.2).
+    RelayType,
+    /// As a gateway, by the second octet of the rdata without its top bit (RFC 8777 §4.2.4).
+    Relay,
+    /// A place on Earth (RFC 1876): the rest.
+    Location,
+    /// Address prefixes (RFC 3123): the rest.
+    Prefixes,
+    /// A host identity with its rendezvous servers (RFC 8005 §5): the rest.
+    Host,
     /// Service parameters (RFC 9460 §2.1): the rest.
     SvcParams,
 }
@@ -143,7 +175,7 @@ const fn with_content(row: Type) -> Type {
 pub(super) const META: std::ops::RangeInclusive<u16> = 128..=255;
 
 /// All types that are more than octets here; the usual ones first, as they are searched in order.
-static TYPES: [Type; 35] = [
+static TYPES: [Type; 79] = [
     with_content(row(Rtype::A, Verbatim, &[field("ip", Ip4)])),
     with_content(row(Rtype::AAAA, Verbatim, &[field("ip", Ip6)])),
     with_additional(with_content(row(Rtype::NS, Compressed, &[field("host", Name)]))),
@@ -191,21 +223,7 @@ static TYPES: [Type; 35] = [
     row(Rtype::CDS, Verbatim, DS),
     row(Rtype::DNSKEY, Verbatim, DNSKEY),
     row(Rtype::CDNSKEY, Verbatim, DNSKEY),
-    row(
-        Rtype::RRSIG,
-        Lowered,
-        &[
-            field("type covered", Rtype),
-            field("algorithm", Algorithm),
-            field("labels", U8),
-            field("original TTL", U32),
-            field("expiration", Time),
-            field("inception", Time),
-            field("key tag", U16),
-            field("signer", Name),
-            field("signature", Base64),
-        ],
-    ),
+    row(Rtype::RRSIG, Lowered, RRSIG),
     // The next name keeps its case when compared (RFC 6840 §5.1).
     row(Rtype::NSEC, Verbatim, &[field("next name", Name), field("types", Bitmap)]),
     row(
@@ -268,6 +286,77 @@ static TYPES: [Type; 35] = [
     row(Rtype::MG, Compressed, &[field("mailbox", Name)]),
     row(Rtype::MR, Compressed, &[field("mailbox", Name)]),
     row(Rtype::MINFO, Compressed, &[field("mailbox", Name), field("error mailbox", Name)]),
+    row(Rtype::LOC, Verbatim, &[field("location", Location)]),
+    row(Rtype::URI, Verbatim, &[field("priority", U16), field("weight", U16), field("target", Uri)]),
+    row(Rtype::APL, Verbatim, &[field("prefixes", Prefixes)]),
+    row(
+        Rtype::CERT,
+        Verbatim,
+        &[field("type", CertType), field("key tag", U16), field("algorithm", Algorithm), field("certificate", Base64)],
+    ),
+    row(Rtype::DHCID, Verbatim, &[field("digest", Base64)]),
+    row(Rtype::EUI48, Verbatim, &[field("address", Eui48)]),
+    row(Rtype::EUI64, Verbatim, &[field("address", Eui64)]),
+    row(Rtype::HIP, Verbatim, &[field("host identity", Host)]),
+    row(Rtype::NID, Verbatim, &[field("preference", U16), field("node identifier", Locator64)]),
+    row(Rtype::L32, Verbatim, &[field("preference", U16), field("locator", Ip4)]),
+    row(Rtype::L64, Verbatim, &[field("preference", U16), field("locator", Locator64)]),
+    row(Rtype::LP, Verbatim, &[field("preference", U16), field("pointer", Name)]),
+    row(
+        Rtype::SMIMEA,
+        Verbatim,
+        &[field("usage", U8), field("selector", U8), field("matching type", U8), field("data", Hex)],
+    ),
+    row(Rtype::CSYNC, Verbatim, &[field("serial", U32), field("flags", U16), field("types", Bitmap)]),
+    // RFC 1183 §1 and §3.3 and RFC 2230 §3.2 ask for the addresses of the host.
+    with_additional(row(Rtype::AFSDB, Lowered, &[field("subtype", U16), field("host", Name)])),
+    with_additional(row(Rtype::RT, Lowered, &[field("preference", U16), field("host", Name)])),
+    with_additional(row(Rtype::KX, Lowered, &[field("preference", U16), field("exchanger", Name)])),
+    row(Rtype::PX, Lowered, &[field("preference", U16), field("map822", Name), field("mapx400", Name)]),
+    row(Rtype::X25, Verbatim, &[field("address", CharStr)]),
+    row(Rtype::ISDN, Verbatim, &[field("address", CharStr), field("subaddress", OptionalCharStr)]),
+    row(Rtype::NSAP, Verbatim, &[field("address", Nsap)]),
+    row(Rtype::NSAPPTR, Verbatim, &[field("host", Name)]),
+    row(Rtype::GPOS, Verbatim, &[field("longitude", CharStr), field("latitude", CharStr), field("altitude", CharStr)]),
+    row(Rtype::SPF, Verbatim, TXT),
+    row(Rtype::NINFO, Verbatim, TXT),
+    row(Rtype::AVC, Verbatim, TXT),
+    row(Rtype::RESINFO, Verbatim, TXT),
+    row(Rtype::WALLET, Verbatim, TXT),
+    row(Rtype::CLA, Verbatim, TXT),
+    row(Rtype::IPN, Verbatim, &[field("number", U64)]),
+    row(
+        Rtype::AMTRELAY,
+        Verbatim,
+        &[field("precedence", U8), field("discovery and type", RelayType), field("relay", Relay)],
+    ),
+    row(
+        Rtype::DSYNC,
+        Verbatim,
+        &[field("type", Rtype), field("scheme", Scheme), field("port", U16), field("target", Name)],
+    ),
+    row(Rtype::TALINK, Verbatim, &[field("previous", Name), field("next", Name)]),
+    row(Rtype::KEY, Verbatim, KEY),
+    row(Rtype::RKEY, Verbatim, KEY),
+    row(Rtype::SIG, Lowered, RRSIG),
+    row(Rtype::NXT, Lowered, &[field("next name", Name), field("types", OldBitmap)]),
+    row(Rtype::TA, Verbatim, DS),
+    row(Rtype::DLV, Verbatim, DS),
+    row(Rtype::EID, Verbatim, &[field("identifier", Hex)]),
+    row(Rtype::NIMLOC, Verbatim, &[field("locator", Hex)]),
+    row(Rtype::HHIT, Verbatim, &[field("data", Base64)]),
+    row(Rtype::BRID, Verbatim, &[field("data", Base64)]),
+    row(
+        Rtype::DOA,
+        Verbatim,
+        &[
+            field("enterprise", U32),
+            field("type", U32),
+            field("location", U8),
+            field("media type", CharStr),
+            field("data", DashBase64),
+        ],
+    ),
 ];
 
 /// The fields of SVCB and HTTPS (RFC 9460 §2.2).
@@ -280,3 +369,23 @@ const DS: &[Field] =
 /// The fields of DNSKEY and CDNSKEY (RFC 4034 §2.1, RFC 7344 §3.2).
 const DNSKEY: &[Field] =
     &[field("flags", U16), field("protocol", U8), field("algorithm", Algorithm), field("key", Base64)];
+
+/// The fields of KEY and RKEY (RFC 2535 §3.1); a KEY may say that there is none.
+const KEY: &[Field] =
+    &[field("flags", U16), field("protocol", U8), field("algorithm", Algorithm), field("key", OptionalBase64)];
+
+/// The fields of RRSIG and SIG (RFC 4034 §3.1, RFC 2535 §4.1).
+const RRSIG: &[Field] = &[
+    field("type covered", Rtype),
+    field("algorithm", Algorithm),
+    field("labels", U8),
+    field("original TTL", U32),
+    field("expiration", Time),
+    field("inception", Time),
+    field("key tag", U16),
+    field("signer", Name),
+    field("signature", Base64),
+];
+
+/// The fields of the types that look like TXT.
+const TXT: &[Field] = &[field("text", CharStrs)];

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::vectors::{SERVICE_REFUSED, VECTORS};
 use super::*;
-use crate::name;
+use crate::{name, zonefile};
 
 /// A few octets of each kind of randomness, the same in each run.
 struct Random(u64);
@@ -103,7 +104,7 @@ const TEXTS: [(&str, &str, &str); 47] = [
     ("MINFO", "a.example.org. b.example.org.", ""),
     ("NULL", "\\# 0", ""),
     ("TYPE731", "\\# 6 abcd (ef 01 23 45 )", "\\# 6 ABCDEF012345"),
-    ("LOC", "\\# 1 00", ""),
+    ("WKS", "\\# 1 00", ""),
     ("TXT", "\\# 3 02 41 42", "\"AB\""),
 ];
 
@@ -121,13 +122,56 @@ fn text_and_back_is_stable() {
 }
 
 #[test]
+fn text_gives_the_octets_of_the_vectors() {
+    for &(mnemonic, text, wire, printed) in VECTORS {
+        let rtype = rtype(mnemonic);
+        let rdata =
+            rdata_from_text(rtype, text, Some(&zone())).unwrap_or_else(|error| panic!("{mnemonic} {text}: {error}"));
+        let hex: String = rdata.iter().map(|octet| format!("{octet:02X}")).collect();
+        assert_eq!(hex, wire, "{mnemonic} {text}");
+        let out = rdata_to_text(rtype, &rdata);
+        assert_eq!(out, if printed.is_empty() { text } else { printed }, "{mnemonic} {text}");
+        assert_eq!(rdata_from_text(rtype, &out, None).unwrap(), rdata, "{mnemonic} {text}");
+        // RFC 3597 §5: the form for unknown types is the same record.
+        let unknown = format!("\\# {} {hex}", rdata.len());
+        assert_eq!(rdata_from_text(rtype, &unknown, None).unwrap(), rdata, "{mnemonic} {text}");
+        assert_eq!(rtype_from_text(&rtype_to_text(rtype)), Some(rtype), "{mnemonic}");
+    }
+}
+
+#[test]
+fn zone_files_hold_every_type() {
+    let options = zonefile::Options { include: false, ..Default::default() };
+    let mut whole = String::new();
+    for (at, &(mnemonic, text, wire, _)) in VECTORS.iter().enumerate() {
+        let line = format!("x{at} 300 IN {mnemonic} ( {text} ; over\n ) ; two lines\n");
+        let parsed = zonefile::read_text("zone", line.as_bytes(), Some(&zone()), &options)
+            .unwrap_or_else(|faults| panic!("{line}{}", faults[0]));
+        let hex: String = parsed.records[0].rdata.iter().map(|octet| format!("{octet:02X}")).collect();
+        assert_eq!(hex, wire, "{line}");
+        whole += &line;
+    }
+    // Written and read again it is the same.
+    zonefile::fuzz_check(whole.as_bytes());
+}
+
+#[test]
+fn services_that_contradict_themselves_are_refused() {
+    for (params, why) in SERVICE_REFUSED {
+        let error = rdata_from_text(Rtype::SVCB, &format!("1 foo.example.com. {params}"), None).unwrap_err();
+        assert!(error.0.contains(why), "{params}: {error}");
+    }
+}
+
+#[test]
 fn every_row_has_a_text() {
     for number in 0..=u16::MAX {
         let rtype = Rtype::from_int(number);
         let in_texts = TEXTS.iter().any(|(mnemonic, ..)| rtype_from_text(mnemonic) == Some(rtype));
         // The other types of RFC 1035 that hold one name look like PTR.
         let alike = [Rtype::MB, Rtype::MD, Rtype::MF, Rtype::MG, Rtype::MR].contains(&rtype);
-        assert!(Type::of(rtype).is_none() || in_texts || alike, "{rtype}");
+        let in_vectors = VECTORS.iter().any(|(mnemonic, ..)| rtype_from_text(mnemonic) == Some(rtype));
+        assert!(Type::of(rtype).is_none() || in_texts || in_vectors || alike, "{rtype}");
         assert_eq!(rtype_from_text(&rtype_to_text(rtype)), Some(rtype));
     }
 }
@@ -154,9 +198,9 @@ fn bad_text_says_what_is_wrong() {
         ("SVCB", "1 . mandatory=port", "SVCB parameters: port is mandatory but not there (found `mandatory=port`)"),
         ("SVCB", "1 . port=1 port=2", "SVCB parameters: the parameters are out of order or double (found `port=2`)"),
         ("SVCB", "1 . foo=1", "SVCB parameters: the parameter is unknown; keyNNNNN names any (found `foo=1`)"),
-        ("NSEC", "a. FOO", "NSEC types: expected Rtype (found `FOO`)"),
+        ("NSEC", "a. FOO", "NSEC types: a record type is expected (found `FOO`)"),
         ("DS", "1 8 2", "DS digest: it is missing"),
-        ("LOC", "0 N 0 E 0", "LOC has no presentation form here; write \\# LENGTH HEX (RFC 3597)"),
+        ("WKS", "192.0.2.1 6 25", "WKS has no presentation form here; write \\# LENGTH HEX (RFC 3597)"),
         ("ANY", "\\# 0", "ANY is not a type of data that a zone can hold"),
         ("OPT", "\\# 0", "OPT is not a type of data that a zone can hold"),
         ("TYPE0", "\\# 0", "TYPE0 is not a type of data that a zone can hold"),
@@ -190,8 +234,16 @@ fn random_octets_never_panic_and_what_fits_prints_and_reads_as_itself() {
     for number in 0..=u16::MAX {
         check(Rtype::from_int(number), &random.octets(20));
     }
-    let rounds = if cfg!(debug_assertions) { 200 } else { 20_000 };
-    for (mnemonic, text, _) in TEXTS {
+    for number in (0..=u16::MAX).filter(|number| Type::of(Rtype::from_int(*number)).is_some()) {
+        for length in 0..=300 {
+            let mut rdata = random.octets(600);
+            rdata.resize(length, 0);
+            check(Rtype::from_int(number), &rdata);
+        }
+    }
+    let rounds = if cfg!(debug_assertions) { 60 } else { 20_000 };
+    let texts = TEXTS.iter().map(|(mnemonic, text, _)| (*mnemonic, *text));
+    for (mnemonic, text) in texts.chain(VECTORS.iter().map(|(mnemonic, text, ..)| (*mnemonic, *text))) {
         let good = rdata_from_text(rtype(mnemonic), text, Some(&zone())).unwrap();
         for _ in 0..rounds {
             let mut rdata = good.to_vec();
@@ -220,6 +272,17 @@ fn names_are_found_with_how_they_may_be_treated() {
         ("IPSECKEY", "1 3 0 A.", vec![(3, 3, false)], "1 3 0 A."),
         ("IPSECKEY", "1 1 0 192.0.2.1", vec![], "1 1 0 192.0.2.1"),
         ("TXT", "A.", vec![], "A."),
+        ("AFSDB", "1 A.", vec![(2, 3, false)], "1 a."),
+        ("RT", "1 A.", vec![(2, 3, false)], "1 a."),
+        ("KX", "1 A.", vec![(2, 3, false)], "1 a."),
+        ("PX", "1 A. B.", vec![(2, 3, false), (5, 3, false)], "1 a. b."),
+        ("NXT", "A. A", vec![(0, 3, false)], "a. A"),
+        ("SIG", "A 1 0 0 0 0 0 A. AA==", vec![(18, 3, false)], "A 1 0 0 0 0 0 a. AA=="),
+        ("LP", "1 A.", vec![(2, 3, false)], "1 A."),
+        ("TALINK", "A. B.", vec![(0, 3, false), (3, 3, false)], "A. B."),
+        ("NSAP-PTR", "A.", vec![(0, 3, false)], "A."),
+        ("DSYNC", "CDS 1 53 A.", vec![(5, 3, false)], "CDS 1 53 A."),
+        ("AMTRELAY", "1 1 3 A.", vec![(2, 3, false)], "1 1 3 A."),
     ] {
         let rtype = rtype(mnemonic);
         let rdata = rdata_from_text(rtype, text, None).unwrap();
@@ -229,7 +292,7 @@ fn names_are_found_with_how_they_may_be_treated() {
         let canonical = rdata_from_text(rtype, canonical, None).unwrap();
         assert_eq!(canonical_rdata(rtype, &rdata), &canonical[..], "{mnemonic} {text}");
     }
-    let additional = ["NS", "MX", "SRV", "SVCB", "HTTPS", "NAPTR", "MB"];
+    let additional = ["NS", "MX", "SRV", "SVCB", "HTTPS", "NAPTR", "MB", "AFSDB", "RT", "KX"];
     let wanting = (0..=u16::MAX).map(Rtype::from_int).filter(|rtype| wants_additional(*rtype));
     assert_eq!(wanting.count(), additional.iter().filter(|text| wants_additional(rtype(text))).count());
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use domain::base::iana::Rtype;
 
 use super::table::{Kind, Names, Type};
-use super::{RdataError, not_data, svcb};
+use super::{RdataError, host, not_data, prefixes, svcb};
 
 /// A domain name inside rdata.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub fn names_in_rdata(rtype: Rtype, rdata: &[u8]) -> Vec<NameAt> {
         let Ok(octets) = field.kind.octets(rdata, at) else {
             return Vec::new();
         };
-        if field.kind == Kind::Name || field.kind == Kind::Gateway && rdata.get(1) == Some(&GATEWAY_NAME) {
+        if field.kind.resolved(rdata) == Kind::Name {
             names.push(NameAt { start: at, octets, compressible });
         }
         at += octets;
@@ -71,16 +71,41 @@ pub fn canonical_rdata(rtype: Rtype, rdata: &[u8]) -> Cow<'_, [u8]> {
 }
 
 impl Kind {
+    /// The kind that a gateway or relay has in this rdata; any other is itself.
+    pub(super) fn resolved(self, rdata: &[u8]) -> Self {
+        let told = match self {
+            Self::Gateway => rdata.get(1).copied(),
+            Self::Relay => rdata.get(1).map(|octet| octet & RELAY_TYPE),
+            _ => None,
+        };
+        match told {
+            Some(GATEWAY_IP4) => Self::Ip4,
+            Some(GATEWAY_IP6) => Self::Ip6,
+            Some(GATEWAY_NAME) => Self::Name,
+            _ => self,
+        }
+    }
+
+    /// Whether this rdata has no gateway or relay.
+    pub(super) fn has_no_gateway(self, rdata: &[u8]) -> bool {
+        let mask = if self == Self::Relay { RELAY_TYPE } else { u8::MAX };
+        rdata.get(1).is_some_and(|octet| octet & mask == GATEWAY_NONE)
+    }
+
     /// How many octets the field takes that begins at octet `at` of `rdata`, or why it cannot be.
     pub(super) fn octets(self, rdata: &[u8], at: usize) -> Result<usize, Cow<'static, str>> {
         let rest = rdata.get(at..).unwrap_or_default();
-        let octets = match self {
-            Self::U8 | Self::Algorithm => 1,
-            Self::U16 | Self::Rtype => 2,
+        let octets = match self.resolved(rdata) {
+            Self::U8 | Self::Algorithm | Self::Scheme | Self::RelayType => 1,
+            Self::U16 | Self::Rtype | Self::CertType => 2,
+            Self::Eui48 => 6,
+            Self::U64 | Self::Eui64 | Self::Locator64 => 8,
             Self::U32 | Self::Period | Self::Time | Self::Ip4 => 4,
             Self::Ip6 => 16,
             Self::Name => name_octets(rest)?,
             Self::CharStr | Self::Salt => counted(rest)?.len() + 1,
+            Self::OptionalCharStr if rest.is_empty() => 0,
+            Self::OptionalCharStr => counted(rest)?.len() + 1,
             Self::Tag => match counted(rest)? {
                 tag if is_tag(tag) => tag.len() + 1,
                 _ => return Err("it is not made of ASCII letters and digits".into()),
@@ -96,19 +121,29 @@ impl Kind {
                 }
                 rest.len().max(1)
             }
-            Self::Hex | Self::Base64 => rest.len().max(1),
-            Self::Quoted | Self::OptionalBase64 => rest.len(),
+            Self::Hex | Self::Nsap | Self::Base64 | Self::Uri => rest.len().max(1),
+            Self::Quoted | Self::OptionalBase64 | Self::DashBase64 => rest.len(),
             Self::Bitmap => {
                 check_bitmap(rest)?;
                 rest.len()
             }
-            Self::Gateway => match rdata.get(1) {
-                Some(&GATEWAY_NONE) => 0,
-                Some(&GATEWAY_IP4) => 4,
-                Some(&GATEWAY_IP6) => 16,
-                Some(&GATEWAY_NAME) => name_octets(rest)?,
-                _ => return Err("the gateway type is unknown".into()),
+            Self::OldBitmap => match rest {
+                [] => 0,
+                // The first bit set announces a form that was never defined.
+                [0..=127, ..] if rest.len() <= 16 && rest.last() != Some(&0) => rest.len(),
+                _ => return Err("the bitmap has the wrong form".into()),
             },
+            Self::Gateway | Self::Relay if self.has_no_gateway(rdata) => 0,
+            Self::Gateway | Self::Relay => return Err("the gateway type is unknown".into()),
+            Self::Location => LOCATION_OCTETS,
+            Self::Prefixes => {
+                prefixes::check(rest)?;
+                rest.len()
+            }
+            Self::Host => {
+                host::check(rest)?;
+                rest.len()
+            }
             Self::SvcParams => {
                 svcb::check(rest)?;
                 rest.len()
@@ -119,7 +154,7 @@ impl Kind {
 }
 
 /// The octets of a name at the start of `rest`.
-fn name_octets(rest: &[u8]) -> Result<usize, Cow<'static, str>> {
+pub(super) fn name_octets(rest: &[u8]) -> Result<usize, Cow<'static, str>> {
     let mut at = 0;
     loop {
         match rest.get(at) {
@@ -176,8 +211,14 @@ pub(super) const GATEWAY_IP6: u8 = 2;
 /// A domain name.
 pub(super) const GATEWAY_NAME: u8 = 3;
 
+/// The bits of the second octet of AMTRELAY that hold the type of the relay (RFC 8777 §4.2.3).
+const RELAY_TYPE: u8 = 0x7F;
+
+/// Octets of a LOC record (RFC 1876 §2).
+const LOCATION_OCTETS: usize = 16;
+
 /// Octets of the longest name (RFC 1035 §2.3.4).
 const NAME_OCTETS_MAX: usize = 255;
 
 /// The rdata is shorter than its fields.
-const ENDS_EARLY: &str = "the rdata ends early";
+pub(super) const ENDS_EARLY: &str = "the rdata ends early";
