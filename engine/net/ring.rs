@@ -26,8 +26,11 @@
 //! submission and completion queues have room for all of them and for the few entries that re-arm sockets. When all
 //! buffers are T's or S's, the multishot ends with ENOBUFS and datagrams wait in the socket until it is armed again,
 //! which happens at the end of the turn in which buffers come back.
+//!
+//! The bookkeeping of all this is `ring/buffers.rs`, free of `unsafe`, and tested over a model of the kernel.
 #![allow(unsafe_code)]
 
+mod buffers;
 mod memory;
 mod probe;
 
@@ -42,6 +45,7 @@ use io_uring::{IoUring, cqueue, opcode, squeue};
 
 pub(super) use self::probe::probe;
 
+use self::buffers::{Buffers, Completion, Step};
 use self::memory::Memory;
 use super::Arrival;
 use super::counters::WorkerTotals;
@@ -55,24 +59,16 @@ use super::worker::{PacketIo, Taken, Wait};
 pub(super) struct Ring {
     /// The queues. Declared before the memory that its requests point to.
     ring: IoUring,
-    /// The buffers, and the ring through which the kernel gets them.
-    memory: Memory,
+    /// The buffers, and who owns each.
+    buffers: Buffers<Memory>,
     /// One for each socket: the lengths that a RECVMSG is to fill.
     receive_headers: Box<[libc::msghdr]>,
     /// One for each buffer: the message of a SENDMSG.
     send_headers: Box<[SendHeader]>,
     /// The sockets, in the order in which they are registered.
     endpoints: Vec<Endpoint>,
-    /// Which sockets have their RECVMSG in the kernel.
-    armed: Vec<bool>,
-    /// The buffers whose sends have been pushed since the submission queue was last empty.
-    sending: Vec<u16>,
-    /// The buffer whose message is being answered; still set when answering panicked.
-    answering: Option<u16>,
     /// What this kernel can do.
     features: Features,
-    /// Receptions that failed one after the other.
-    failures: u32,
 }
 
 /// The message of a SENDMSG: stays in place from start to end.
@@ -109,14 +105,10 @@ impl Ring {
         let mut ring = Self {
             receive_headers: vec![receive_header(); endpoints.len()].into_boxed_slice(),
             send_headers: send_headers(&memory),
-            armed: vec![false; endpoints.len()],
+            buffers: Buffers::new(memory, BUFFERS, endpoints.len()),
             ring,
-            memory,
             endpoints,
-            sending: Vec::with_capacity(usize::from(BUFFERS)),
-            answering: None,
             features,
-            failures: 0,
         };
         ring.watch_stop(stop.fd());
         ring.arm();
@@ -133,26 +125,22 @@ impl Ring {
 
     /// Pushes a RECVMSG for each socket that has none. What finds no room in the queue is pushed in the next turn.
     fn arm(&mut self) {
-        for (index, armed) in self.armed.iter_mut().enumerate().filter(|(_, armed)| !**armed) {
-            let Some(header) = self.receive_headers.get(index) else {
-                continue;
-            };
-            let entry = opcode::RecvMsgMulti::new(Fixed(index as u32), ptr::from_ref(header), GROUP)
+        let (headers, ring) = (&self.receive_headers, &mut self.ring);
+        self.buffers.arm(|socket| {
+            let Some(header) = headers.get(socket) else { return false };
+            let entry = opcode::RecvMsgMulti::new(Fixed(socket as u32), ptr::from_ref(header), GROUP)
                 .build()
-                .user_data(tag(Kind::Receive, index as u32));
+                .user_data(tag(Kind::Receive, socket as u32));
             // SAFETY: `header` is boxed and lives until the ring is gone. The memory written to is that of the buffer
             // ring, of which the kernel only uses what K owns.
-            *armed = unsafe { self.ring.submission().push(&entry) }.is_ok();
-        }
+            unsafe { ring.submission().push(&entry) }.is_ok()
+        });
     }
 
     /// Gives all buffers that were being sent back to the kernel, if it has taken every entry of the queue.
     fn collect_sent(&mut self) {
         if self.ring.submission().is_empty() {
-            for id in self.sending.drain(..) {
-                self.memory.give(id);
-            }
-            self.memory.publish();
+            self.buffers.all_taken();
         }
     }
 }
@@ -183,55 +171,32 @@ impl PacketIo for Ring {
         F: FnMut(&mut [u8], usize, &Arrival) -> Option<usize>,
     {
         let mut taken = Taken::default();
-        if let Some(id) = self.answering.take() {
-            self.memory.give(id);
-        }
+        // What answering panicked about in the turn before.
+        self.buffers.give_back();
         let (_, mut submissions, mut completions) = self.ring.split();
         for completion in &mut completions {
-            let (kind, index) = untag(completion.user_data());
-            match kind {
-                Kind::Receive => {}
-                Kind::Send => {
-                    tally.dropped += 1;
-                    continue;
-                }
-                Kind::Stop => {
+            let completion = read(&completion);
+            let id = match self.buffers.completed(completion, tally) {
+                Step::Answer(id) => id,
+                Step::Stop => {
                     taken.stop = true;
                     continue;
                 }
-                Kind::Cancel => continue,
-            }
-            let Some(endpoint) = self.endpoints.get(index as usize) else {
+                Step::Nothing => continue,
+            };
+            let Some(endpoint) = self.endpoints.get(completion.socket) else {
+                self.buffers.give_back();
                 continue;
             };
-            if !cqueue::more(completion.flags())
-                && let Some(armed) = self.armed.get_mut(index as usize)
-            {
-                *armed = false;
-            }
-            let Some(id) = cqueue::buffer_select(completion.flags()).filter(|id| *id < BUFFERS) else {
-                match -completion.result() {
-                    libc::ENOBUFS => tally.overruns += 1,
-                    libc::ECANCELED => {}
-                    _ => {
-                        tally.errors += 1;
-                        self.failures += 1;
-                    }
-                }
-                continue;
-            };
-            self.failures = 0;
             taken.datagrams += 1;
-            self.answering = Some(id);
             // SAFETY: the completion names the buffer, so it is T's; it was not seen in another completion, since K
             // gets it back only below or in `collect_sent`. The reference ends before either.
-            let buffer = unsafe { self.memory.buffer(id) };
-            let filled = filled(buffer, completion.result());
+            let buffer = unsafe { self.buffers.home().buffer(id) };
+            let filled = filled(buffer, completion.result);
             let reply = datagram::answer(buffer, filled, endpoint, tally, responder);
-            self.answering = None;
             let pushed = reply.is_some_and(|reply| {
-                let base = self.memory.base(id);
-                let to = Fixed(index);
+                let base = self.buffers.home().base(id);
+                let to = Fixed(completion.socket as u32);
                 let entry = if self.features.send_addr && reply.control_len == 0 {
                     opcode::Send::new(to, base.wrapping_add(MESSAGE_AT), reply.len as u32)
                         .dest_addr(base.wrapping_add(NAME_AT).cast())
@@ -247,23 +212,24 @@ impl PacketIo for Ring {
                     header.message.msg_controllen = reply.control_len as _;
                     opcode::SendMsg::new(to, &raw const header.message).flags(libc::MSG_DONTWAIT as u32).build()
                 };
-                let entry = entry.flags(squeue::Flags::SKIP_SUCCESS).user_data(tag(Kind::Send, index));
-                // SAFETY: from here on the buffer is S's: its number goes into `sending`, and neither it nor its
+                let entry =
+                    entry.flags(squeue::Flags::SKIP_SUCCESS).user_data(tag(Kind::Send, completion.socket as u32));
+                // SAFETY: from here on the buffer is S's: `Buffers::send` notes it, and neither it nor its
                 // `SendHeader` is touched until `collect_sent` has seen the queue empty.
                 unsafe { submissions.push(&entry) }.is_ok()
             });
             if pushed {
-                self.sending.push(id);
+                self.buffers.send();
             } else {
                 tally.dropped += u64::from(reply.is_some());
-                self.memory.give(id);
+                self.buffers.give_back();
             }
         }
         drop((submissions, completions));
-        self.memory.publish();
-        if self.armed.contains(&false) {
+        self.buffers.publish();
+        if !self.buffers.all_armed() {
             // A socket that fails and fails again must not keep the core busy.
-            if self.failures > FAILURES_MAX {
+            if self.buffers.failures() > FAILURES_MAX {
                 std::thread::sleep(FAILURE_PAUSE);
             }
             self.arm();
@@ -285,20 +251,30 @@ impl Drop for Ring {
         unsafe { self.ring.submission().push(&entry) }.ok();
         loop {
             self.wait(Wait::Look).ok();
+            let mut tally = WorkerTotals::default();
             for completion in self.ring.completion() {
-                if let (Kind::Receive, index) = untag(completion.user_data())
-                    && !cqueue::more(completion.flags())
-                    && let Some(armed) = self.armed.get_mut(index as usize)
-                {
-                    *armed = false;
-                }
+                self.buffers.completed(read(&completion), &mut tally);
+                self.buffers.give_back();
             }
-            let quiet = self.ring.submission().is_empty() && !self.armed.contains(&true);
+            let quiet = self.ring.submission().is_empty() && self.buffers.none_armed();
             if quiet || Instant::now() > end {
-                self.memory.keep = !quiet;
+                self.buffers.home_mut().keep = !quiet;
                 return;
             }
         }
+    }
+}
+
+/// What the bookkeeping needs of a completion.
+#[inline]
+fn read(completion: &cqueue::Entry) -> Completion {
+    let (kind, index) = untag(completion.user_data());
+    Completion {
+        kind,
+        socket: index as usize,
+        result: completion.result(),
+        buffer: cqueue::buffer_select(completion.flags()),
+        more: cqueue::more(completion.flags()),
     }
 }
 

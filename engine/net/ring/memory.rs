@@ -9,6 +9,7 @@ use io_uring::IoUring;
 use io_uring::types::BufRingEntry;
 
 use super::super::datagram::BUFFER_SIZE;
+use super::buffers::Home;
 use super::{BUFFERS, GROUP};
 
 /// The buffers of one ring, and the ring through which the kernel gets them.
@@ -54,9 +55,12 @@ impl Memory {
         // SAFETY: the octets lie within the allocation and were zeroed at the start; the caller promises the rest.
         unsafe { std::slice::from_raw_parts_mut(self.base(id), BUFFER_SIZE) }
     }
+}
 
-    /// Writes a buffer of T's into the buffer ring. It becomes K's with [`publish`](Self::publish).
-    pub(super) fn give(&mut self, id: u16) {
+impl Home for Memory {
+    /// Writes a buffer of T's into the buffer ring. It becomes K's with [`publish`](Home::publish).
+    #[inline]
+    fn give(&mut self, id: u16) {
         let addr = self.base(id) as u64;
         let at = usize::from(self.tail % BUFFERS);
         // SAFETY: `at` is within the ring. The kernel reads entries between its head and the published tail; this one
@@ -70,7 +74,8 @@ impl Memory {
     }
 
     /// Lets the kernel see what was given.
-    pub(super) fn publish(&mut self) {
+    #[inline]
+    fn publish(&mut self) {
         // SAFETY: the first entry exists and is initialized, being zeroed memory; the tail is its last field.
         let tail = unsafe { BufRingEntry::tail(self.entries.as_ptr()) }.cast_mut();
         // SAFETY: the field is aligned to 2, lives as long as `self`, and is written by this thread alone; the kernel
