@@ -40,15 +40,17 @@ pub fn start<F: Responders>(listeners: &[Listener], responders: F, options: &Opt
         move |source| NetError::Thread { thread, source }
     };
     let cpus = worker::cpus();
-    let count = options.workers.unwrap_or(cpus.len()).max(1);
+    let count = options.workers.unwrap_or_else(|| worker::count(&cpus)).max(1);
+    // A quota of CPU time names no CPUs: the scheduler then places the workers.
+    let pinned = count >= cpus.len() || options.workers.is_some();
     let stop = Arc::new(Stop::new().map_err(thread_error("start"))?);
     let (chosen, io) = ways::choose(options.io, &stop)?;
 
     let mut endpoints: Vec<Vec<Endpoint>> = (0..count).map(|_| Vec::new()).collect();
     let mut streams = Vec::new();
     let mut local = Vec::new();
-    for (index, listener) in listeners.iter().enumerate() {
-        let opened = socket::open(index, listener, count, options.streams.write)?;
+    for index in 0..listeners.len() {
+        let opened = socket::open(index, listeners, count, options.streams.write)?;
         for (of_worker, endpoint) in endpoints.iter_mut().zip(opened.udp) {
             of_worker.push(endpoint);
         }
@@ -72,7 +74,9 @@ pub fn start<F: Responders>(listeners: &[Listener], responders: F, options: &Opt
         let counters = Arc::clone(&running.workers[index]);
         let cpu = cpus[index % cpus.len()];
         running.spawn(format!("udp-{index}"), sender.clone(), move |ready| {
-            worker::pin(cpu);
+            if pinned {
+                worker::pin(cpu);
+            }
             ways::run(chosen, endpoints, &*responders, &counters, &stop, ready)
         })?;
     }

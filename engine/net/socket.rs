@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::{setsockopt, sockopt};
@@ -49,42 +49,53 @@ pub(super) struct Opened {
     pub(super) local: SocketAddr,
 }
 
-/// Opens all sockets of a listener. With port 0 the port that UDP got may be taken for TCP; then another is tried.
+/// Opens all sockets of a listener. With port 0 the port that TCP got may be taken for UDP; then another is tried.
 pub(super) fn open(
     index: usize,
-    listener: &Listener,
+    listeners: &[Listener],
     workers: usize,
     write_timeout: Duration,
 ) -> Result<Opened, NetError> {
-    let mut attempts = if listener.addr.port() == 0 { PORT_ATTEMPTS } else { 1 };
+    let addr = listeners[index].addr;
+    let overlaps = listeners[..index].iter().any(|earlier| overlap(earlier.addr, addr));
+    let mut attempts = if addr.port() == 0 { PORT_ATTEMPTS } else { 1 };
     loop {
         attempts -= 1;
-        match open_once(index, listener.addr, workers, write_timeout) {
+        match open_once(index, addr, overlaps, workers, write_timeout) {
             Err(NetError::Listen { source, .. }) if attempts > 0 && source.kind() == io::ErrorKind::AddrInUse => {}
             done => return done,
         }
     }
 }
 
+/// Whether one of two addresses is a wildcard that covers the other.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let wildcard = one.ip().is_unspecified() || other.ip().is_unspecified();
+    wildcard && one.is_ipv4() == other.is_ipv4() && one.port() == other.port() && one.port() != 0
+}
+
 /// One attempt of [`open`].
-fn open_once(index: usize, addr: SocketAddr, workers: usize, write_timeout: Duration) -> Result<Opened, NetError> {
+///
+/// TCP comes first, and its address is bound to alone: that keeps a second zonda of the same user from joining the group
+/// of UDP sockets unnoticed and taking a part of the queries away from the first. Only where a listener of our own
+/// `overlaps` the address is shared, with that.
+fn open_once(
+    index: usize,
+    addr: SocketAddr,
+    overlaps: bool,
+    workers: usize,
+    write_timeout: Duration,
+) -> Result<Opened, NetError> {
+    let listen = |network| move |(step, source)| NetError::Listen { network, addr, step, source };
+    let tcp = tcp_socket(addr, overlaps, write_timeout).map_err(listen("tcp"))?;
     let mut local = addr;
+    let bound = tcp.local_addr().ok().and_then(|bound| bound.as_socket());
+    local.set_port(bound.map_or(0, |bound| bound.port()));
     let mut udp = Vec::with_capacity(workers);
     for _ in 0..workers {
-        let socket =
-            udp_socket(local).map_err(|(step, source)| NetError::Listen { network: "udp", addr, step, source })?;
-        if local.port() == 0 {
-            let bound = socket.local_addr().ok().and_then(|bound| bound.as_socket());
-            local.set_port(bound.map_or(0, |bound| bound.port()));
-        }
+        let socket = udp_socket(local).map_err(listen("udp"))?;
         udp.push(Endpoint { socket, listener: index, local, wildcard: addr.ip().is_unspecified() });
     }
-    let tcp = tcp_socket(local, write_timeout).map_err(|(step, source)| NetError::Listen {
-        network: "tcp",
-        addr,
-        step,
-        source,
-    })?;
     Ok(Opened { udp, tcp, local })
 }
 
@@ -112,12 +123,12 @@ fn udp_socket(addr: SocketAddr) -> Result<Socket, Failure> {
 }
 
 /// Opens a listening TCP socket. What is set here is inherited by its connections.
-fn tcp_socket(addr: SocketAddr, write_timeout: Duration) -> Result<Socket, Failure> {
+fn tcp_socket(addr: SocketAddr, overlaps: bool, write_timeout: Duration) -> Result<Socket, Failure> {
     let socket =
         Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP)).map_err(|e| ("socket", e))?;
-    // A restart does not wait for the connections of the process before it, nor for the process itself.
+    // A restart does not wait for the connections of the process before it.
     socket.set_reuse_address(true).map_err(|e| ("setsockopt", e))?;
-    socket.set_reuse_port(true).map_err(|e| ("setsockopt", e))?;
+    socket.set_reuse_port(overlaps).map_err(|e| ("setsockopt", e))?;
     // Answers are written whole; holding back their tails would only delay them.
     socket.set_tcp_nodelay(true).ok();
     // After this time the kernel gives up on a client that takes nothing, also once we have closed.
@@ -125,9 +136,25 @@ fn tcp_socket(addr: SocketAddr, write_timeout: Duration) -> Result<Socket, Failu
     if addr.is_ipv6() {
         socket.set_only_v6(true).map_err(|e| ("setsockopt", e))?;
     }
-    socket.bind(&addr.into()).map_err(|e| ("bind", e))?;
+    bind_patiently(&socket, addr).map_err(|e| ("bind", e))?;
+    // Both sides have to agree to share, also with one that comes later.
+    socket.set_reuse_port(true).map_err(|e| ("setsockopt", e))?;
     socket.listen(TCP_BACKLOG).map_err(|e| ("listen", e))?;
     Ok(socket)
+}
+
+/// Binds; an address that is taken is tried again for a while: the kernel takes down a ring, and the listening sockets
+/// that it holds, a moment after their process is gone.
+fn bind_patiently(socket: &Socket, addr: SocketAddr) -> io::Result<()> {
+    let end = Instant::now() + LINGER_WAIT;
+    loop {
+        match socket.bind(&addr.into()) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && Instant::now() < end => {
+                std::thread::sleep(LINGER_CHECK);
+            }
+            done => return done,
+        }
+    }
 }
 
 /// Raises the limit of open files as far as it goes and returns it.
@@ -149,6 +176,12 @@ const SOCKET_BUFFER_BYTES: usize = 4 << 20;
 
 /// Connections that may wait to be accepted; the kernel caps it at net.core.somaxconn.
 const TCP_BACKLOG: i32 = 1024;
+
+/// How long the sockets of a process that is gone may linger.
+const LINGER_WAIT: Duration = Duration::from_secs(2);
+
+/// How often it is looked whether they do.
+const LINGER_CHECK: Duration = Duration::from_millis(20);
 
 /// Open files assumed where the limit cannot be read: the lowest default in use.
 const FILES_ASSUMED: usize = 1024;

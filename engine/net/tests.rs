@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use super::*;
 
 mod datagrams;
+mod flood;
 mod room;
 mod streams;
 

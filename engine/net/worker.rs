@@ -113,6 +113,11 @@ pub(super) fn cpus() -> Vec<usize> {
     if cpus.is_empty() { vec![0] } else { cpus }
 }
 
+/// How many workers these CPUs are for: one each, fewer where a cgroup grants less time than they have.
+pub(super) fn count(cpus: &[usize]) -> usize {
+    std::thread::available_parallelism().map_or(cpus.len(), |quota| quota.get().min(cpus.len()))
+}
+
 /// Ties the calling thread to one CPU. Where that is refused it stays free, which costs speed and nothing else.
 pub(super) fn pin(cpu: usize) {
     let mut set = CpuSet::new();

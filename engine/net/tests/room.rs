@@ -91,6 +91,10 @@ fn stop_drains() {
         }
         let again = start(&[Listener { addr }], Echoes::default(), &options(io)).expect("the port is free");
         assert_eq!(again.local_addrs(), [addr]);
+        // No socket of the first is left that takes datagrams and answers none.
+        for id in 0..20 {
+            ask(&udp_client(addr), &message(id));
+        }
     }
 }
 
@@ -121,7 +125,62 @@ fn errors_and_choice() {
     assert!(error.to_string().starts_with(&expected), "{error}");
     let addr = "192.0.2.1:0".parse().expect("an address");
     let error = start(&[Listener { addr }], Echoes::default(), &Options::default()).expect_err("not ours");
-    assert_eq!(error.to_string(), "listen udp 192.0.2.1:0: bind: cannot assign requested address");
+    assert_eq!(error.to_string(), "listen tcp 192.0.2.1:0: bind: cannot assign requested address");
     let running = serve(&["127.0.0.1:0"], &Options::default());
     assert_eq!(running.io(), &WayIn { way: Way::Ring, reason: None });
+}
+
+/// A second server of the same user on the same address is refused, and takes no query away from the first.
+#[test]
+fn an_address_is_served_once() {
+    for io in WAYS {
+        let running = serve(&["127.0.0.1:0"], &options(io));
+        let addr = running.local_addrs()[0];
+        let mut everywhere = addr;
+        everywhere.set_ip(Ipv4Addr::UNSPECIFIED.into());
+        for taken in [addr, everywhere] {
+            let error = start(&[Listener { addr: taken }], Echoes::default(), &options(io)).expect_err("taken");
+            let expected = format!("listen tcp {taken}: bind: address already in use");
+            assert!(error.to_string().starts_with(&expected), "{error}");
+        }
+        for id in 0..20 {
+            ask(&udp_client(addr), &message(id));
+        }
+    }
+}
+
+/// A wildcard and an address that it covers are served by one server, each query by the nearer listener.
+#[test]
+fn a_wildcard_goes_with_an_address_of_its_own() {
+    for io in WAYS {
+        let port = serve(&["127.0.0.1:0"], &options(io)).local_addrs()[0].port();
+        let addrs = [format!("0.0.0.0:{port}"), format!("127.0.0.1:{port}")];
+        let running = serve(&[&addrs[0], &addrs[1]], &options(io));
+        assert_eq!(running.local_addrs().len(), 2);
+        for (listener, ip) in [(0, [127, 0, 0, 2]), (1, [127, 0, 0, 1])] {
+            let addr = SocketAddr::from((ip, port));
+            let question = message(1);
+            assert_eq!(ask(&udp_client(addr), &question), answer_to(&question, Transport::Udp, listener, addr));
+            let mut stream = tcp_client(addr);
+            stream.write_all(&framed(&question)).expect("write");
+            assert_eq!(read_framed(&mut stream), answer_to(&question, Transport::Tcp, listener, addr));
+        }
+    }
+}
+
+/// There is a worker for each CPU that the process may use.
+#[test]
+fn workers_are_as_many_as_allowed_cpus() {
+    let cpu = worker::cpus()[0];
+    let started = thread::spawn(move || {
+        // Of this thread alone, and of those it starts.
+        worker::pin(cpu);
+        let running = serve(&["127.0.0.1:0"], &Options::default());
+        let client = udp_client(running.local_addrs()[0]);
+        ask(&client, &message(1));
+        running.totals().workers.len()
+    });
+    assert_eq!(started.join().expect("it starts"), 1);
+    let running = serve(&["127.0.0.1:0"], &Options::default());
+    assert!(running.totals().workers.len() <= worker::cpus().len());
 }

@@ -148,7 +148,7 @@ fn caps_on_connections() {
         assert_eq!((totals.closed_full, totals.open), (1, 4));
 
         // In all: other sources come until the cap, then the oldest idle of all goes.
-        let others: Vec<_> = (1..=17u8).map(|host| connect_from([127, 0, 1, host], addr)).collect();
+        let others: Vec<_> = (1..=17u8).map(|host| flood::from_source([127, 0, 1, host], addr)).collect();
         until("the cap", || running.totals().streams.accepted == 22);
         let totals = running.totals().streams;
         assert_eq!((totals.closed_full, totals.open), (2, 20));
@@ -156,14 +156,6 @@ fn caps_on_connections() {
         drop(others);
         until("all others gone", || running.totals().streams.open == 3);
     }
-}
-
-/// Connects from a loopback address of one's choice.
-fn connect_from(source: [u8; 4], server: SocketAddr) -> TcpStream {
-    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("socket");
-    socket.bind(&SocketAddr::from((source, 0)).into()).expect("bind");
-    socket.connect(&server.into()).expect("connect");
-    socket.into()
 }
 
 /// Memory that connections share: who needs more than there is, is closed.
