@@ -16,6 +16,7 @@ use store::zonefile::{self, Options};
 use store::{Name, Serial, Store, StoreError, name};
 
 use crate::check::{check, parse_zone, zone_faults};
+use crate::pid_file::PidFile;
 use crate::remote::Remote;
 use crate::serve::{self, RunConfig};
 
@@ -115,9 +116,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), String> 
         None => {
             let corefile = read_corefile(&flags)?;
             let pid_file = flags.pidfile.as_deref().map(PidFile::write).transpose()?;
-            let outcome = serve::run(&RunConfig { corefile, quiet: flags.quiet });
-            drop(pid_file);
-            outcome
+            serve::run(RunConfig { corefile, quiet: flags.quiet, pid_file })
         }
     }
 }
@@ -145,25 +144,6 @@ fn boolean(text: &str) -> Result<bool, String> {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
         _ => Err("neither true nor false".into()),
-    }
-}
-
-/// A file with the id of this process, which is removed with it.
-struct PidFile<'p>(&'p Path);
-
-impl<'p> PidFile<'p> {
-    /// Writes the file.
-    fn write(path: &'p Path) -> Result<Self, String> {
-        std::fs::write(path, format!("{}\n", std::process::id()))
-            .map_err(|why| format!("could not write pid file {}: {why}", path.display()))?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for PidFile<'_> {
-    fn drop(&mut self) {
-        // Somebody else may have removed it; nothing depends on it any more.
-        let _ = std::fs::remove_file(self.0);
     }
 }
 

@@ -7,6 +7,8 @@
 mod check;
 pub mod cli;
 pub mod http;
+mod notify;
+mod pid_file;
 mod remote;
 pub mod serve;
 

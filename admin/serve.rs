@@ -17,6 +17,8 @@ use signal_hook::iterator::Signals;
 use store::{Store, name};
 
 use crate::http::{self, Admin, AdminConfig};
+use crate::notify::{self, notify};
+use crate::pid_file::PidFile;
 
 /// What the command line settled.
 pub struct RunConfig {
@@ -24,6 +26,8 @@ pub struct RunConfig {
     pub corefile: Corefile,
     /// Print no start lines.
     pub quiet: bool,
+    /// The pid file, which goes with the process.
+    pub(crate) pid_file: Option<PidFile>,
 }
 
 /// A database that is open, and the directives that serve it.
@@ -33,7 +37,7 @@ struct Database {
 }
 
 /// Serves until a signal ends it. An error is a sentence for standard error.
-pub fn run(config: &RunConfig) -> Result<(), String> {
+pub fn run(config: RunConfig) -> Result<(), String> {
     let begun = Instant::now();
     // Signals are caught before anything is open, so that none can cut a start short.
     let mut signals =
@@ -68,11 +72,24 @@ pub fn run(config: &RunConfig) -> Result<(), String> {
         report(database, admins, &running, begun.elapsed())?;
     }
 
-    wait_for_the_end(&mut signals, &running)?;
+    let manager = std::env::var("NOTIFY_SOCKET").ok();
+    let tell = |message| {
+        if let Err(why) = notify(manager.as_deref(), message) {
+            log::warning(&format!("the service manager was not told {message}: {why}"));
+        }
+    };
+    tell(notify::READY);
+    let mut pid_file = config.pid_file;
+    if wait_for_the_end(&mut signals, &running)? == End::AtOnce {
+        drop(pid_file.take());
+        std::process::exit(0);
+    }
+    tell(notify::STOPPING);
     // A second interrupt does not wait for the grace time.
     let handle = signals.handle();
     let impatient = std::thread::spawn(move || {
         if signals.forever().any(|signal| matches!(signal, SIGINT | SIGQUIT)) {
+            drop(pid_file.take());
             std::process::exit(2);
         }
     });
@@ -87,16 +104,25 @@ pub fn run(config: &RunConfig) -> Result<(), String> {
     Ok(())
 }
 
+/// How a signal asks for the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// What is under way may be finished.
+    InGrace,
+    /// Without waiting for anything.
+    AtOnce,
+}
+
 /// Returns when a signal asks for the end; an error if a thread that answers has ended by itself.
-fn wait_for_the_end(signals: &mut Signals, running: &net::Running) -> Result<(), String> {
+fn wait_for_the_end(signals: &mut Signals, running: &net::Running) -> Result<End, String> {
     loop {
         for signal in signals.pending() {
             match signal {
-                SIGQUIT => std::process::exit(0),
+                SIGQUIT => return Ok(End::AtOnce),
                 SIGTERM | SIGINT => {
                     let name = if signal == SIGINT { "SIGINT" } else { "SIGTERM" };
                     log::info(&format!("{name}: Shutting down"));
-                    return Ok(());
+                    return Ok(End::InGrace);
                 }
                 SIGUSR1 | SIGUSR2 => {
                     log::warning("this build does not change its configuration while it runs; restart it to do so");

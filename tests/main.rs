@@ -5,6 +5,7 @@
 //! * `packets`: messages octet for octet, `cases/packets.packets`
 //! * `support`: servers to ask, in memory, over sockets and as the real program
 //! * `manual`: the examples that a Corefile user knows
+//! * `ways`: both ways in, where io_uring is forbidden, and what a service manager sees
 //! * `plugins`: each plugin over a real socket
 //! * `program`: the command line
 //! * `http`: records written over HTTP and answered over DNS
@@ -21,3 +22,4 @@ mod plugins;
 mod program;
 mod readme;
 mod support;
+mod ways;

@@ -29,6 +29,11 @@ fn packet_file() {
     assert!(passed >= 40, "{passed} packets");
 }
 
+/// The messages of the packet file.
+pub(crate) fn messages() -> Vec<Vec<u8>> {
+    include_str!("cases/packets.packets").lines().filter_map(|line| line.strip_prefix("in ")).map(octets).collect()
+}
+
 /// Octets from hex; `www` stands for a name.
 fn octets(text: &str) -> Vec<u8> {
     let digits: String = text.replace("www", "03777777076578616d706c65036f726700").split(' ').collect();
@@ -42,8 +47,7 @@ fn octets(text: &str) -> Vec<u8> {
 #[test]
 fn mutated_messages_keep_the_rules_of_messages() {
     let mut server = any_message::server();
-    let seeds: Vec<Vec<u8>> =
-        include_str!("cases/packets.packets").lines().filter_map(|line| line.strip_prefix("in ")).map(octets).collect();
+    let seeds = messages();
     let names = ["a", "x.w", "l", "x.d", "x.sub", "svc", "ent", "big", "nx", "example"];
     let mut state = 1u64;
     let mut below = |bound: usize| {

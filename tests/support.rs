@@ -125,8 +125,14 @@ impl Program {
 
     /// Starts zonda in a folder with what that holds.
     pub(crate) fn run(folder: TempDir, port: u16, arguments: &[&str]) -> Self {
-        let mut child =
-            command(folder.path()).args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut command = command(folder.path());
+        command.args(arguments);
+        Self::run_command(command, folder, port)
+    }
+
+    /// Runs a command that starts zonda in this folder, and waits until it answers on this port.
+    pub(crate) fn run_command(mut command: Command, folder: TempDir, port: u16) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let output = Arc::new(Mutex::new(String::new()));
         gather(child.stdout.take().unwrap(), &output);
         gather(child.stderr.take().unwrap(), &output);
@@ -169,6 +175,11 @@ impl Program {
         let kill = format!("kill -s {signal} {pid}");
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
         self.child.wait().unwrap().code()
+    }
+
+    /// Its process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Starts it anew in the same folder after it ended.
