@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 
+use engine::plugin::{Arrival, Transport};
 use store::Rtype;
 
 use crate::cases::describe;
-use crate::support::{Program, Question, exchange_tcp, exchange_udp, has_ipv6};
+use crate::support::{Program, Question, exchange_tcp, exchange_udp, has_ipv6, run, server};
 
 /// A small zone at a serial.
 fn zone(serial: u32, address: &str) -> String {
@@ -102,7 +103,7 @@ fn a_file_that_is_missing_is_waited_for_unless_it_is_never_looked_at() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("Corefile"), "example.org:0 {\n    file db {\n        reload 0\n    }\n}\n")
         .unwrap();
-    let (code, _, stderr) = crate::support::run(folder.path(), &[]);
+    let (code, _, stderr) = run(folder.path(), &[]);
     assert_eq!(code, Some(1));
     assert!(stderr.contains("plugin/file: Corefile:2 - Error during parsing: db"), "{stderr}");
 }
@@ -187,5 +188,107 @@ fn tcp_answers_many_queries_on_one_connection_in_order() {
     for (id, reply) in replies.iter().enumerate() {
         assert_eq!(reply[..2], (id as u16).to_be_bytes());
         assert_eq!(a(reply), ["www.example.org. 60 IN A 192.0.2.1"]);
+    }
+}
+
+/// A server that limits answers, and what it makes of a number of questions from one address.
+fn limited(properties: &str) -> impl FnMut(&str, Transport, &[&str]) -> Vec<&'static str> + use<> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    let text = zone(1, "192.0.2.1") + "sub 60 NS ns.sub\nns.sub 60 A 192.0.2.54\n";
+    std::fs::write(&path, text).unwrap();
+    let corefile = format!(
+        "example.org {{\n    rrl {{\n        {}\n    }}\n    file {}\n}}\n",
+        properties.replace("; ", "\n        "),
+        path.display()
+    );
+    let mut worker = server(&corefile).worker();
+    move |client, transport, names| {
+        worker.turn();
+        let ask = |name: &&str| {
+            let message = Question::new(&format!("{name}example.org."), Rtype::A).message();
+            let mut buffer = vec![0; 65_535];
+            buffer[..message.len()].copy_from_slice(&message);
+            let local = "192.0.2.53:53".parse().unwrap();
+            let arrival = Arrival { client: client.parse().unwrap(), local, transport, listener: 0 };
+            match worker.answer(&mut buffer, message.len(), &arrival) {
+                None => "dropped",
+                // TC, and nothing behind the question.
+                Some(length) if buffer[2] & 2 != 0 => {
+                    assert_eq!((length, &buffer[6..10]), (message.len(), &[0; 4][..]));
+                    "truncated"
+                }
+                Some(_) => "answered",
+            }
+        };
+        names.iter().map(ask).collect()
+    }
+}
+
+/// So many questions that time which passes meanwhile does not matter: an account is credited once a second, and
+/// overdrawn by then as far as can be.
+const MANY: usize = 2000;
+
+#[test]
+fn answers_beyond_the_allowance_are_dropped_or_truncated() {
+    let mut ask = limited("responses-per-second 1; window 3600");
+    let client = "198.51.100.1:4000";
+    let fates = ask(client, Transport::Udp, &["www."; MANY]);
+    assert_eq!(fates[0], "answered");
+    assert_eq!(fates[MANY - 2..].iter().filter(|fate| **fate == "dropped").count(), 1);
+    assert_eq!(fates[MANY - 2..].iter().filter(|fate| **fate == "truncated").count(), 1);
+    // Another name has an account of its own, and so has another network; a neighbour shares it. TCP is free.
+    assert_eq!(ask(client, Transport::Udp, &["ns1."]), ["answered"]);
+    assert_eq!(ask("198.51.101.1:4000", Transport::Udp, &["www."]), ["answered"]);
+    assert_ne!(ask("198.51.100.77:53", Transport::Udp, &["www."]), ["answered"]);
+    assert_eq!(ask("198.51.100.1:4000", Transport::Tcp, &["www."; 3]), ["answered"; 3]);
+}
+
+#[test]
+fn random_names_and_names_below_a_cut_have_one_account() {
+    let names: Vec<String> = (0..MANY).map(|number| format!("x{number}.")).collect();
+    let below: Vec<String> = names.iter().map(|name| format!("{name}sub.")).collect();
+    for (properties, names) in [
+        ("responses-per-second 0; nxdomains-per-second 1; slip-ratio 0; window 3600", names),
+        ("referrals-per-second 1; slip-ratio 0; window 3600", below),
+    ] {
+        let mut ask = limited(properties);
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let fates = ask("[2001:db8::1]:4000", Transport::Udp, &names);
+        assert_eq!((fates[0], fates[MANY - 1]), ("answered", "dropped"), "{properties}");
+        assert_eq!(ask("[2001:db8::1]:4000", Transport::Udp, &["www."; 3]), ["answered"; 3], "{properties}");
+    }
+}
+
+#[test]
+fn the_exempt_and_reports_only_are_not_limited() {
+    let rest = "responses-per-second 1; requests-per-second 1; window 3600";
+    let mut ask = limited(&format!("{rest}; exempt 198.51.100.0/25 2001:db8::1"));
+    for client in ["198.51.100.127:1", "[2001:db8::1]:1"] {
+        assert_eq!(ask(client, Transport::Udp, &["www."; MANY]), ["answered"; MANY]);
+    }
+    for client in ["198.51.100.128:1", "[2001:db8::2]:1"] {
+        assert_eq!(ask(client, Transport::Udp, &["www."; MANY])[MANY - 1], "dropped");
+    }
+    let mut ask = limited(&format!("{rest}; report-only"));
+    assert_eq!(ask("198.51.100.1:1", Transport::Udp, &["www."; MANY]), ["answered"; MANY]);
+}
+
+#[test]
+fn a_limit_that_is_none_is_an_error_with_its_line() {
+    for (property, why) in [
+        ("window 0", "'0' is not a number from 1 to 3600"),
+        ("ipv4-prefix-length 33", "'33' is not a number from 1 to 32"),
+        ("exempt 192.0.2.0/33", "not a network: '192.0.2.0/33'"),
+        ("exempt", "Wrong argument count or unexpected line ending after 'exempt'"),
+        ("slip", "unknown property 'slip'"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("Corefile"), format!(".:0 {{\n    rrl {{\n        {property}\n    }}\n}}\n"))
+            .unwrap();
+        let (code, _, stderr) = run(folder.path(), &["check", "Corefile"]);
+        assert_eq!(code, Some(1));
+        let expected = format!("plugin/rrl: Corefile:3 - Error during parsing: {why}");
+        assert!(stderr.contains(&expected), "{stderr}");
     }
 }

@@ -12,7 +12,7 @@ fn plugins_and_version_are_listed() {
         let (code, stdout, _) = run(folder.path(), &[flag]);
         let names: Vec<&str> = stdout.lines().collect();
         assert_eq!(code, Some(0));
-        assert_eq!(names, ["bind", "chaos", "errors", "file", "log", "pocketbase", "root", "whoami"]);
+        assert_eq!(names, ["bind", "chaos", "errors", "file", "log", "pocketbase", "root", "rrl", "whoami"]);
     }
     let (code, stdout, _) = run(folder.path(), &["-version"]);
     assert_eq!(code, Some(0));

@@ -52,7 +52,7 @@ impl Chain {
         for plugin in self.plugins[..asked].iter().rev() {
             plugin.response(query, response, context);
         }
-        true
+        !context.silence
     }
 
     /// The rcode of a query that every plugin passed on.

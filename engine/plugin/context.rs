@@ -38,6 +38,8 @@ pub struct Context<'q> {
     pub started: Option<Instant>,
     /// Why the answer is an error, set by who decides so.
     pub failure: Option<Failure>,
+    /// The answer is not to be sent, set by who has seen it.
+    pub silence: bool,
 }
 
 /// Why a query could not be answered.

@@ -20,6 +20,7 @@ mod log;
 mod pocketbase;
 mod registry;
 mod root;
+mod rrl;
 mod setup;
 mod whoami;
 mod zones;

@@ -1,7 +1,7 @@
 //! Every plugin: its name, its place in the order, and how it is set up.
 
 use super::corefile::{ConfigError, Directive};
-use super::{Plugin, Setup, bind, chaos, errors, file, log, pocketbase, root, whoami};
+use super::{Plugin, Setup, bind, chaos, errors, file, log, pocketbase, root, rrl, whoami};
 
 /// Sets up a plugin for one server block from all its lines there; None if it has no part in the chain.
 pub(super) type SetUp = fn(&[Directive], &mut Setup<'_>) -> Result<Option<Box<dyn Plugin>>, ConfigError>;
@@ -67,6 +67,8 @@ const ORDER: &[Row] = &[
     plugin("errors", errors::setup),
     plugin("log", log::setup),
     place("dnstap"),
+    // Before all that answer, so that none of them can be used to flood others.
+    plugin("rrl", rrl::setup),
     place("local"),
     place("dns64"),
     place("any"),

@@ -95,7 +95,8 @@ impl Worker {
         match routes.find(&query.name, query.qtype) {
             Some(chain) if query.qclass == Class::IN || chain.sees(query.qclass) => {
                 let started = chain.wants_time().then(Instant::now);
-                let mut context = Context { arrival, snapshot: self.reader.snapshot(), started, failure: None };
+                let snapshot = self.reader.snapshot();
+                let mut context = Context { arrival, snapshot, started, failure: None, silence: false };
                 if !chain.run(&query, &mut response, &mut context) {
                     return None;
                 }
