@@ -2,72 +2,17 @@
 //!
 //! Names are asked hot (one name again and again) and cold (a zone of a million names in random order).
 
+mod zones;
+
 use std::hint::black_box;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use engine::wire::{QName, Query, Response};
-use engine::zone::{Match, Zone, ZoneSet, answer};
-use store::edit::{NodeData, RrsetData};
-use store::types::rdata_from_text;
-use store::{Name, Rtype, name};
+use engine::wire::{QName, Query};
+use engine::zone::{Match, Zone, ZoneSet};
+use store::{Rtype, name};
 
-/// A node with one record.
-fn node(owner: &str, records: &[(Rtype, &str)]) -> NodeData {
-    let rrset = |&(rtype, text): &(Rtype, &str)| RrsetData {
-        rtype,
-        records: vec![(Some(3600), rdata_from_text(rtype, text, Some(&apex())).expect("a record of this file"))],
-    };
-    NodeData {
-        owner: name::parse(owner, Some(&apex())).expect("a name of this file"),
-        rrsets: records.iter().map(rrset).collect(),
-    }
-}
-
-/// The apex of all zones here.
-fn apex() -> Name {
-    name::parse("example.org.", None).expect("a name of this file")
-}
-
-/// A zone with `hosts` addresses, a delegation, a wildcard, an alias and a DNAME.
-fn nodes(hosts: u32) -> Vec<NodeData> {
-    let soa = "ns1 hostmaster 1 7200 3600 1209600 3600";
-    let mut nodes = vec![
-        node("@", &[(Rtype::NS, "ns1"), (Rtype::SOA, soa), (Rtype::MX, "10 mail")]),
-        node("ns1", &[(Rtype::A, "192.0.2.1")]),
-        node("mail", &[(Rtype::A, "192.0.2.3")]),
-        node("*.wild", &[(Rtype::A, "192.0.2.9")]),
-        node("alias", &[(Rtype::CNAME, "h1")]),
-        node("sub", &[(Rtype::NS, "ns.sub")]),
-        node("ns.sub", &[(Rtype::A, "192.0.2.4")]),
-    ];
-    let address = |host: u32| Bytes::copy_from_slice(&host.to_be_bytes());
-    nodes.extend((0..hosts).map(|host| NodeData {
-        owner: name::parse(&format!("h{host}"), Some(&apex())).expect("a name of this file"),
-        rrsets: vec![RrsetData { rtype: Rtype::A, records: vec![(Some(3600), address(host))] }],
-    }));
-    nodes
-}
-
-/// A query message with EDNS.
-fn query(qname: &str, qtype: Rtype) -> Vec<u8> {
-    let qname = name::parse(qname, Some(&apex())).expect("a name of this file");
-    let mut message = vec![0x12, 0x34, 1, 0, 0, 1, 0, 0, 0, 0, 0, 1];
-    message.extend_from_slice(qname.as_slice());
-    message.extend_from_slice(&qtype.to_int().to_be_bytes());
-    message.extend_from_slice(&[0, 1, 0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0]);
-    message
-}
-
-/// Message in, message out, as a worker does it.
-fn respond(zones: &ZoneSet, message: &[u8], buffer: &mut [u8; 2048]) -> usize {
-    buffer[..message.len()].copy_from_slice(message);
-    let Ok(query) = Query::read(&buffer[..message.len()]) else { return 0 };
-    let mut response = Response::new(buffer, &query, 1232);
-    answer(zones, &query.name, query.qtype, false, &mut response);
-    response.finish()
-}
+use zones::{apex, node, nodes, query, respond};
 
 /// Decoding alone.
 fn decode(criterion: &mut Criterion) {
