@@ -12,7 +12,7 @@ mod response;
 
 pub use name::QName;
 pub use query::{Edns, Query, Verdict};
-pub use response::{Full, Response, Section, Template, reject};
+pub use response::{Flag, Full, RecordAt, Response, Section, Template, reject};
 
 /// Octets of a message header (RFC 1035 §4.1.1); the question's name always starts here.
 pub const HEADER_OCTETS: usize = 12;

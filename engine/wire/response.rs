@@ -1,9 +1,12 @@
 //! The answer, written into the buffer that the query came in.
 
+mod edit;
+
 use domain::base::iana::OptRcode;
 
 use super::HEADER_OCTETS;
 use super::query::{Query, Verdict};
+pub use edit::{Flag, RecordAt};
 
 /// Records as they are kept ready: each begins with a two-octet pointer to the question's name.
 #[derive(Clone, Copy, Debug)]

@@ -7,7 +7,7 @@ use domain::base::iana::Class;
 use store::types::rtype_to_text;
 
 use crate::plugin::{Context, Transport};
-use crate::wire::{Query, Response};
+use crate::wire::{Flag, Query, Response};
 
 /// A format that was read.
 #[derive(Debug)]
@@ -184,7 +184,8 @@ fn write_flags(line: &mut String, query: &Query, response: &Response<'_>) -> std
     let flags = [
         ("aa", response.authoritative),
         ("tc", response.truncated),
-        ("rd", query.recursion_desired),
+        ("rd", response.flag(Flag::RecursionDesired)),
+        ("ra", response.flag(Flag::RecursionAvailable)),
         ("cd", query.checking_disabled),
     ];
     for (flag, _) in flags.into_iter().filter(|(_, set)| *set) {
