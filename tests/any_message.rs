@@ -27,7 +27,8 @@ pub(crate) fn check(worker: &mut Worker, message: &[u8]) {
         let mut buffer = vec![0xee; room];
         buffer[..message.len()].copy_from_slice(message);
         let client = ([192, 0, 2, 99], 5353).into();
-        let arrival = Arrival { client, local: ([192, 0, 2, 53], 53).into(), transport, listener: 0 };
+        let idle = (transport == Transport::Tcp).then_some(std::time::Duration::from_secs(10));
+        let arrival = Arrival { client, local: ([192, 0, 2, 53], 53).into(), transport, listener: 0, idle };
         let Some(len) = worker.answer(&mut buffer, message.len(), &arrival) else {
             assert!(message.len() < 12 || message[2] & 0x80 != 0, "silence to a query");
             continue;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use domain::base::iana::Class;
 use domain::base::name::FlattenInto;
+use domain::base::opt::UnknownOptData;
 use domain::base::rdata::ComposeRecordData;
 use domain::base::{Message, Name, ParsedName};
 use domain::rdata::AllRecordData;
@@ -100,6 +101,8 @@ pub(crate) struct Expected {
     pub(crate) status: Vec<String>,
     pub(crate) sections: BTreeMap<String, Vec<String>>,
     counts: BTreeMap<String, usize>,
+    /// EDNS options, `CODE HEX` each; an expected one may end with `*` for anything.
+    options: Vec<String>,
 }
 
 impl Expected {
@@ -108,6 +111,13 @@ impl Expected {
         let mut why = String::new();
         if self.status != found.status {
             why.push_str(&format!("  status {:?}, expected {:?}\n", found.status, self.status));
+        }
+        let is_option = |(expected, found): (&String, &String)| match expected.strip_suffix('*') {
+            Some(beginning) => found.starts_with(beginning),
+            None => found == expected,
+        };
+        if self.options.len() != found.options.len() || !self.options.iter().zip(&found.options).all(is_option) {
+            why.push_str(&format!("  options {:?}, expected {:?}\n", found.options, self.options));
         }
         for section in ["answer", "authority", "additional"] {
             let mut expected = self.sections.get(section).cloned().unwrap_or_default();
@@ -155,6 +165,7 @@ fn read(text: &str) -> (Vec<(String, String)>, Vec<Case>) {
                         let (section, count) = rest.split_once(' ').expect("count SECTION N");
                         case.expected.counts.insert(section.into(), count.parse().unwrap());
                     }
+                    "option" => case.expected.options.push(rest.into()),
                     "answer" | "authority" | "additional" => {
                         case.expected.sections.entry(word.into()).or_default().push(normal(rest));
                     }
@@ -181,6 +192,10 @@ impl Case {
                 "tcp" => self.transport = Some(Transport::Tcp),
                 word => match word.split_once('=') {
                     Some(("edns", size)) => self.question.edns_size = Some(size.parse().unwrap()),
+                    Some(("option", option)) => {
+                        let (code, data) = option.split_once(':').expect("option=CODE:HEX");
+                        self.question.options.push((code.parse().unwrap(), hex(data)));
+                    }
                     Some(("class", "CH")) => self.question.qclass = Class::CH,
                     Some(("class", "ANY")) => self.question.qclass = Class::ANY,
                     Some(("class", number)) => self.question.qclass = Class::from_int(number.parse().unwrap()),
@@ -231,9 +246,14 @@ pub(crate) fn describe(octets: &[u8]) -> Expected {
         ("ad", header.ad()),
         ("cd", header.cd()),
         ("edns", opt.is_some()),
-        ("do", opt.is_some_and(|opt| opt.dnssec_ok())),
+        ("do", opt.as_ref().is_some_and(|opt| opt.dnssec_ok())),
     ];
     found.status.extend(flags.iter().filter(|(_, set)| *set).map(|(flag, _)| (*flag).into()));
+    for option in opt.iter().flat_map(|opt| opt.opt().iter::<UnknownOptData<_>>()) {
+        let option = option.expect("a whole option");
+        let data: String = option.as_slice().iter().map(|octet| format!("{octet:02x}")).collect();
+        found.options.push(format!("{} {data}", option.code().to_int()));
+    }
     let (_, answer, authority, additional) = message.sections().expect("whole sections");
     for (section, records) in [("answer", answer), ("authority", authority), ("additional", additional)] {
         for record in records {
@@ -259,6 +279,11 @@ pub(crate) fn describe(octets: &[u8]) -> Expected {
         }
     }
     found
+}
+
+/// Octets from hex digits.
+fn hex(text: &str) -> Vec<u8> {
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
 }
 
 /// Octets before the question.

@@ -210,7 +210,7 @@ fn limited(properties: &str) -> impl FnMut(&str, Transport, &[&str]) -> Vec<&'st
             let mut buffer = vec![0; 65_535];
             buffer[..message.len()].copy_from_slice(&message);
             let local = "192.0.2.53:53".parse().unwrap();
-            let arrival = Arrival { client: client.parse().unwrap(), local, transport, listener: 0 };
+            let arrival = Arrival { client: client.parse().unwrap(), local, transport, listener: 0, idle: None };
             match worker.answer(&mut buffer, message.len(), &arrival) {
                 None => "dropped",
                 // TC, and nothing behind the question.
@@ -228,6 +228,55 @@ fn limited(properties: &str) -> impl FnMut(&str, Transport, &[&str]) -> Vec<&'st
 /// So many questions that time which passes meanwhile does not matter: an account is credited once a second, and
 /// overdrawn by then as far as can be.
 const MANY: usize = 2000;
+
+#[test]
+fn nsid_tells_who_answers_to_those_who_ask_alone() {
+    let mut worker = server(".:0 {\n    whoami\n    nsid edge 7\n}\n").worker();
+    let mut ask = |option| {
+        let mut question = Question::new("www.example.org.", Rtype::A);
+        question.options = vec![(option, Vec::new())];
+        let message = question.message();
+        let mut buffer = vec![0; 65_535];
+        buffer[..message.len()].copy_from_slice(&message);
+        let (client, local) = ("198.51.100.1:4000".parse().unwrap(), "192.0.2.53:53".parse().unwrap());
+        let arrival = Arrival { client, local, transport: Transport::Udp, listener: 0, idle: None };
+        let length = worker.answer(&mut buffer, message.len(), &arrival).unwrap();
+        buffer[..length].to_vec()
+    };
+    assert!(ask(3).ends_with(b"\x00\x0a\x00\x03\x00\x06edge 7"));
+    assert!(ask(4).ends_with(&[0, 0]), "no options");
+}
+
+#[test]
+fn clients_with_a_good_cookie_are_not_limited() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    std::fs::write(&path, zone(1, "192.0.2.1")).unwrap();
+    let corefile = format!(
+        "example.org {{\n    rrl {{\n        responses-per-second 1\n        slip-ratio 0\n    }}\n    file {}\n}}\n",
+        path.display()
+    );
+    let mut worker = server(&corefile).worker();
+    worker.turn();
+    let mut ask = |cookie: &[u8]| {
+        let mut question = Question::new("www.example.org.", Rtype::A);
+        question.options = vec![(10, cookie.to_vec())];
+        let message = question.message();
+        let mut buffer = vec![0; 65_535];
+        buffer[..message.len()].copy_from_slice(&message);
+        let (client, local) = ("198.51.100.1:4000".parse().unwrap(), "192.0.2.53:53".parse().unwrap());
+        let arrival = Arrival { client, local, transport: Transport::Udp, listener: 0, idle: None };
+        let length = worker.answer(&mut buffer, message.len(), &arrival)?;
+        // The cookie is the last of the answer: 8 octets of the client and 16 of the server.
+        Some(buffer[length - 24..length].to_vec())
+    };
+    let cookie = ask(b"8 octets").expect("the first answer");
+    assert!((0..MANY).any(|_| ask(b"8 octets").is_none()), "limited without a server cookie");
+    assert!((0..MANY).all(|_| ask(&cookie).is_some()), "not limited with one");
+    let mut forged = cookie;
+    forged[23] ^= 1;
+    assert!((0..MANY).any(|_| ask(&forged).is_none()), "limited with a forged one");
+}
 
 #[test]
 fn answers_beyond_the_allowance_are_dropped_or_truncated() {

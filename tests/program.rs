@@ -12,7 +12,8 @@ fn plugins_and_version_are_listed() {
         let (code, stdout, _) = run(folder.path(), &[flag]);
         let names: Vec<&str> = stdout.lines().collect();
         assert_eq!(code, Some(0));
-        assert_eq!(names, ["bind", "chaos", "errors", "file", "log", "pocketbase", "root", "rrl", "whoami"]);
+        assert_eq!(names, engine::plugin::names());
+        assert!(names.is_sorted() && names.contains(&"whoami"), "{names:?}");
     }
     let (code, stdout, _) = run(folder.path(), &["-version"]);
     assert_eq!(code, Some(0));

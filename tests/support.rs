@@ -40,8 +40,14 @@ impl InMemory {
     pub(crate) fn send(&mut self, message: &[u8], transport: Transport) -> Option<Vec<u8>> {
         let mut buffer = vec![0; 65_535];
         buffer[..message.len()].copy_from_slice(message);
-        let arrival =
-            Arrival { client: address("192.0.2.99:5353"), local: address("192.0.2.53:53"), transport, listener: 0 };
+        let idle = (transport == Transport::Tcp).then_some(Duration::from_secs(10));
+        let arrival = Arrival {
+            client: address("192.0.2.99:5353"),
+            local: address("192.0.2.53:53"),
+            transport,
+            listener: 0,
+            idle,
+        };
         let length = self.worker.answer(&mut buffer, message.len(), &arrival)?;
         Some(buffer[..length].to_vec())
     }
@@ -64,6 +70,8 @@ pub(crate) struct Question {
     pub(crate) dnssec_ok: bool,
     pub(crate) recursion_desired: bool,
     pub(crate) checking_disabled: bool,
+    /// EDNS options: code and data.
+    pub(crate) options: Vec<(u16, Vec<u8>)>,
 }
 
 impl Question {
@@ -77,13 +85,14 @@ impl Question {
             dnssec_ok: false,
             recursion_desired: false,
             checking_disabled: false,
+            options: Vec::new(),
         }
     }
 
     /// The message that asks it.
     pub(crate) fn message(&self) -> Vec<u8> {
         let flags = [u8::from(self.recursion_desired), u8::from(self.checking_disabled) << 4];
-        let opt = self.edns_size.is_some() || self.dnssec_ok;
+        let opt = self.edns_size.is_some() || self.dnssec_ok || !self.options.is_empty();
         let mut message = vec![0xab, 0xcd, flags[0], flags[1], 0, 1, 0, 0, 0, 0, 0, u8::from(opt)];
         message.extend_from_slice(name::parse(&self.qname, None).unwrap().as_slice());
         message.extend_from_slice(&self.qtype.to_int().to_be_bytes());
@@ -91,7 +100,14 @@ impl Question {
         if opt {
             message.extend_from_slice(&[0, 0, 41]);
             message.extend_from_slice(&self.edns_size.unwrap_or(1232).to_be_bytes());
-            message.extend_from_slice(&[0, 0, u8::from(self.dnssec_ok) << 7, 0, 0, 0]);
+            message.extend_from_slice(&[0, 0, u8::from(self.dnssec_ok) << 7, 0]);
+            let octets: usize = self.options.iter().map(|(_, data)| 4 + data.len()).sum();
+            message.extend_from_slice(&(octets as u16).to_be_bytes());
+            for (code, data) in &self.options {
+                message.extend_from_slice(&code.to_be_bytes());
+                message.extend_from_slice(&(data.len() as u16).to_be_bytes());
+                message.extend_from_slice(data);
+            }
         }
         message
     }

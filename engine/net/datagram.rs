@@ -109,7 +109,7 @@ where
         local.set_ip(asked);
         control_len = filled.control_len;
     }
-    let arrival = Arrival { client, local, transport: Transport::Udp, listener: endpoint.listener };
+    let arrival = Arrival { client, local, transport: Transport::Udp, listener: endpoint.listener, idle: None };
     let len = if filled.cut { CUT_LEN } else { filled.message_len.min(message.len()) };
     let len = responder(message, len, &arrival).filter(|len| *len <= message.len())?;
     Some(Reply { len, name_len: filled.name_len.min(NAME_ROOM), control_len })

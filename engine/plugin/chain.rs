@@ -1,5 +1,6 @@
 //! The plugins of one server block, asked one after the other.
 
+use domain::base::iana::exterr::ExtendedErrorCode;
 use domain::base::iana::{Class, OptRcode};
 
 use super::{Context, Failure, Flow, Plugin};
@@ -47,7 +48,15 @@ impl Chain {
             Flow::Done => {}
             Flow::Drop => return false,
             Flow::Rcode(rcode) => fail(response, rcode),
-            Flow::Next => fail(response, self.unanswered(query.qclass, context)),
+            Flow::Next => {
+                fail(response, self.unanswered(query.qclass, context));
+                if response.rcode == OptRcode::REFUSED {
+                    response.explain(match query.qclass {
+                        Class::IN => ExtendedErrorCode::NOT_AUTHORITATIVE,
+                        _ => ExtendedErrorCode::NOT_SUPPORTED,
+                    });
+                }
+            }
         }
         for plugin in self.plugins[..asked].iter().rev() {
             plugin.response(query, response, context);

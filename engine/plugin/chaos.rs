@@ -27,7 +27,7 @@
 use domain::base::iana::{Class, Rtype};
 
 use super::corefile::{ConfigError, Directive};
-use super::{Context, Flow, Plugin, Setup};
+use super::{Context, Flow, Plugin, Setup, host_name};
 use crate::wire::{Query, Response, Section};
 
 /// The plugin; each text is a character string with its length octet.
@@ -99,11 +99,6 @@ impl Plugin for Chaos {
 fn text(text: &str) -> Box<[u8]> {
     let cut = &text[..text.floor_char_boundary(255)];
     [&[cut.len() as u8], cut.as_bytes()].concat().into()
-}
-
-/// The host's name, or `localhost` where it has none.
-fn host_name() -> String {
-    nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_else(|| "localhost".into())
 }
 
 /// A pointer to the question's name.

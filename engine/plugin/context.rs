@@ -1,7 +1,7 @@
 //! What a plugin learns of a query beyond the message: who asked, over what, and the zones of the moment.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::zone::Snapshot;
 
@@ -26,6 +26,8 @@ pub struct Arrival {
     pub transport: Transport,
     /// Which listener it came in on, by its place in the server's list.
     pub listener: usize,
+    /// How long a stream may be silent before it is closed; None over UDP.
+    pub idle: Option<Duration>,
 }
 
 /// The surroundings of one query on its way through the chain.
@@ -36,6 +38,8 @@ pub struct Context<'q> {
     pub snapshot: &'q Snapshot,
     /// When the message was taken up; only if a plugin of the chain asked for it.
     pub started: Option<Instant>,
+    /// The client showed a cookie of ours, so its address is its own (RFC 7873 §5.2.4).
+    pub has_cookie: bool,
     /// Why the answer is an error, set by who decides so.
     pub failure: Option<Failure>,
     /// The answer is not to be sent, set by who has seen it.

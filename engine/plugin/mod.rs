@@ -17,6 +17,7 @@ mod errors;
 mod file;
 mod housekeeping;
 mod log;
+mod nsid;
 mod pocketbase;
 mod registry;
 mod root;
@@ -80,4 +81,9 @@ pub enum Flow {
     Rcode(OptRcode),
     /// Nothing is sent.
     Drop,
+}
+
+/// The host's name, or `localhost` where it has none.
+fn host_name() -> String {
+    nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_else(|| "localhost".into())
 }

@@ -1,7 +1,7 @@
 //! Every plugin: its name, its place in the order, and how it is set up.
 
 use super::corefile::{ConfigError, Directive};
-use super::{Plugin, Setup, bind, chaos, errors, file, log, pocketbase, root, rrl, whoami};
+use super::{Plugin, Setup, bind, chaos, errors, file, log, nsid, pocketbase, root, rrl, whoami};
 
 /// Sets up a plugin for one server block from all its lines there; None if it has no part in the chain.
 pub(super) type SetUp = fn(&[Directive], &mut Setup<'_>) -> Result<Option<Box<dyn Plugin>>, ConfigError>;
@@ -56,7 +56,7 @@ const ORDER: &[Row] = &[
     place("timeouts"),
     place("multisocket"),
     place("reload"),
-    place("nsid"),
+    plugin("nsid", nsid::setup),
     place("bufsize"),
     plugin("bind", bind::setup),
     place("debug"),

@@ -2,19 +2,22 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use domain::base::iana::exterr::ExtendedErrorCode;
 use domain::base::iana::{Class, OptRcode, Rtype};
 use store::Name;
 
 use super::{Arrival, Chain, Context, Transport};
-use crate::wire::{QName, Query, Response, reject};
+use crate::wire::options::{self, Options};
+use crate::wire::{CookieSecrets, QName, Query, Response, reject};
 use crate::zone::{Depths, Hub, Reader};
 
 /// All listeners with the server blocks behind them. It never changes while it serves.
 pub struct Server {
     routes: Vec<Routes>,
     hub: Arc<Hub>,
+    cookies: CookieSecrets,
 }
 
 /// The server blocks of one listener by zone.
@@ -56,7 +59,28 @@ impl Routes {
 impl Server {
     /// A server over these listeners; the place of each in the list is its number in [`Arrival::listener`].
     pub fn new(routes: Vec<Routes>, hub: Arc<Hub>) -> Self {
-        Self { routes, hub }
+        let mut root = [0; 16];
+        // A process without random numbers from the kernel is lost anyhow: TLS keys and tokens come from there too.
+        getrandom::fill(&mut root).expect("random numbers from the kernel");
+        Self { routes, hub, cookies: CookieSecrets::new(root) }
+    }
+
+    /// Puts what the options of a query ask of any server into the answer; true if it showed a good cookie of ours.
+    #[inline]
+    fn put_options(&self, options: Options, arrival: &Arrival, response: &mut Response<'_>) -> bool {
+        if options.keepalive
+            && let Some(idle) = arrival.idle
+        {
+            // RFC 7828 §3.1: in units of 100 milliseconds.
+            let timeout = u16::try_from(idle.as_millis() / 100).unwrap_or(u16::MAX);
+            response.add_option(options::KEEPALIVE, &[&timeout.to_be_bytes()]);
+        }
+        let Some(cookie) = options.cookie else { return false };
+        // The time of cookies is in 32 bits (RFC 9018 §4.3).
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs() as u32);
+        let (data, good) = self.cookies.answer(arrival.client.ip(), cookie, now);
+        response.add_option(options::COOKIE, &[&data]);
+        good
     }
 
     /// One thread's part of the server.
@@ -92,16 +116,23 @@ impl Worker {
         };
         let routes = self.server.routes.get(arrival.listener)?;
         let mut response = Response::new(buffer, &query, size_max);
+        let has_cookie = query.edns.is_some_and(|edns| self.server.put_options(edns.options, arrival, &mut response));
         match routes.find(&query.name, query.qtype) {
             Some(chain) if query.qclass == Class::IN || chain.sees(query.qclass) => {
                 let started = chain.wants_time().then(Instant::now);
                 let snapshot = self.reader.snapshot();
-                let mut context = Context { arrival, snapshot, started, failure: None, silence: false };
+                let mut context = Context { arrival, snapshot, started, has_cookie, failure: None, silence: false };
                 if !chain.run(&query, &mut response, &mut context) {
                     return None;
                 }
             }
-            _ => response.rcode = OptRcode::REFUSED,
+            found => {
+                response.rcode = OptRcode::REFUSED;
+                response.explain(match found {
+                    Some(_) => ExtendedErrorCode::NOT_SUPPORTED,
+                    None => ExtendedErrorCode::NOT_AUTHORITATIVE,
+                });
+            }
         }
         Some(response.finish())
     }

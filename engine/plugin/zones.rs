@@ -1,5 +1,6 @@
 //! What all plugins that answer from zones have in common.
 
+use domain::base::iana::exterr::ExtendedErrorCode;
 use domain::base::iana::{OptRcode, Rtype};
 
 use super::{Context, Flow, Transport};
@@ -24,8 +25,14 @@ pub(super) fn serve(
         (Rtype::AXFR | Rtype::IXFR, transport) => {
             return match zones.find(&query.name) {
                 None => (Flow::Next, Found::NoZone),
-                Some(_) if transport == Transport::Udp => (Flow::Rcode(OptRcode::NOTIMP), Found::Data),
-                Some(_) => (Flow::Rcode(transfer), Found::Data),
+                Some(_) if transport == Transport::Udp => {
+                    response.explain(ExtendedErrorCode::NOT_SUPPORTED);
+                    (Flow::Rcode(OptRcode::NOTIMP), Found::Data)
+                }
+                Some(_) => {
+                    response.explain(ExtendedErrorCode::PROHIBITED);
+                    (Flow::Rcode(transfer), Found::Data)
+                }
             };
         }
         (qtype, _) => qtype,

@@ -2,14 +2,17 @@
 //!
 //! [`Query`] is made by [`Query::read`], which is the only place that judges a message from outside; what it refuses
 //! comes back as a [`Verdict`] that says how. [`Response`] appends prepared records behind the question in the same
-//! buffer. [`QName`] is a lower-case name that can be cut at any label.
+//! buffer. [`options`] is what an OPT record asks for. [`QName`] is a lower-case name that can be cut at any label.
 //!
 //! No I/O, no threads, no locks, no clock, no allocation.
 
+mod cookie;
 mod name;
+pub mod options;
 mod query;
 mod response;
 
+pub use cookie::CookieSecrets;
 pub use name::QName;
 pub use query::{Edns, Query, Verdict};
 pub use response::{Flag, Full, RecordAt, Response, Section, Template, reject};

@@ -4,6 +4,7 @@ use domain::base::iana::{Class, Opcode, Rcode, Rtype};
 use domain::base::{Message, ParsedName, ToName};
 use domain::dep::octseq::Parser;
 
+use super::options::Options;
 use super::{HEADER_OCTETS, QName};
 
 /// A query with exactly one question, whole and well formed.
@@ -37,6 +38,8 @@ pub struct Edns {
     pub payload_size: u16,
     /// The client wants DNSSEC records (RFC 3225).
     pub dnssec_ok: bool,
+    /// What else it asks for.
+    pub options: Options,
 }
 
 /// What becomes of a message that is no query to answer.
@@ -48,6 +51,9 @@ pub enum Verdict {
     Header(Rcode),
     /// An error with the question, which ends at this octet.
     Question(Rcode, usize),
+    /// A question for a type that is none (OPT, TSIG), which ends at this octet, in a message that is sound otherwise:
+    /// FORMERR, with an OPT record if the client sent one (RFC 6891 §6.1.1).
+    NoType(usize, Option<Edns>),
     /// EDNS of a version we do not speak: BADVERS with an OPT of version 0 (RFC 6891 §6.1.3).
     BadVersion {
         /// Octets up to the end of the question.
@@ -95,14 +101,17 @@ impl Query {
                 None => {}
             }
         }
-        if parser.remaining() != 0 || matches!(question.qtype(), Rtype::OPT | Rtype::TSIG) {
+        if parser.remaining() != 0 {
             return Err(malformed);
         }
         let edns = match edns {
             Some(RawOpt { version: 1.., .. }) => return Err(Verdict::BadVersion { question_end }),
-            Some(opt) => Some(Edns { payload_size: opt.size.max(512), dnssec_ok: opt.dnssec_ok }),
+            Some(opt) => Some(Edns { payload_size: opt.size.max(512), dnssec_ok: opt.dnssec_ok, options: opt.options }),
             None => None,
         };
+        if matches!(question.qtype(), Rtype::OPT | Rtype::TSIG) {
+            return Err(Verdict::NoType(question_end, edns));
+        }
         Ok(Self {
             id: header.id(),
             recursion_desired: header.rd(),
@@ -123,6 +132,7 @@ struct RawOpt {
     size: u16,
     version: u8,
     dnssec_ok: bool,
+    options: Options,
 }
 
 /// Steps over one record; its contents if it is an OPT. None if it is malformed.
@@ -139,24 +149,9 @@ fn skip_record(parser: &mut Parser<'_, [u8]>) -> Option<Option<RawOpt>> {
         return Some(None);
     }
     // The root is one octet (RFC 6891 §6.1.2); anything longer is another name or a pointer.
-    if owner_octets != 1 || !options_are_sound(rdata) {
+    if owner_octets != 1 {
         return None;
     }
-    Some(Some(RawOpt { size: class, version: (ttl >> 16) as u8, dnssec_ok: ttl & 0x8000 != 0 }))
+    let options = Options::read(rdata)?;
+    Some(Some(RawOpt { size: class, version: (ttl >> 16) as u8, dnssec_ok: ttl & 0x8000 != 0, options }))
 }
-
-/// Whether every option lies inside the OPT record and cookies have a length of RFC 7873 §5.2.2.
-fn options_are_sound(mut rdata: &[u8]) -> bool {
-    while let [code_high, code_low, length_high, length_low, rest @ ..] = rdata {
-        let length = usize::from(u16::from_be_bytes([*length_high, *length_low]));
-        let Some(after) = rest.get(length..) else { return false };
-        if u16::from_be_bytes([*code_high, *code_low]) == COOKIE && !matches!(length, 8 | 16..=40) {
-            return false;
-        }
-        rdata = after;
-    }
-    rdata.is_empty()
-}
-
-/// Option code of DNS cookies (RFC 7873 §4).
-const COOKIE: u16 = 10;

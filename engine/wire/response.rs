@@ -3,8 +3,10 @@
 mod edit;
 
 use domain::base::iana::OptRcode;
+use domain::base::iana::exterr::ExtendedErrorCode;
 
 use super::HEADER_OCTETS;
+use super::options;
 use super::query::{Query, Verdict};
 pub use edit::{Flag, RecordAt};
 
@@ -49,6 +51,12 @@ pub struct Response<'b> {
     /// Something did not fit.
     pub truncated: bool,
     opt: Option<Opt>,
+    /// Where the options that wait for the end of the message end, in octets of the buffer; each is put before those
+    /// that are there.
+    options_end: usize,
+    options_len: usize,
+    /// The client wants to know when the zone expires.
+    wants_expire: bool,
     echo: [u8; 2],
 }
 
@@ -67,7 +75,9 @@ impl<'b> Response<'b> {
     pub fn new(buffer: &'b mut [u8], query: &Query, size_max: usize) -> Self {
         let opt = query.edns.map(|edns| Opt { size: edns.payload_size, version: 0, dnssec_ok: edns.dnssec_ok });
         let echo = [u8::from(query.recursion_desired), u8::from(query.checking_disabled) << 4];
-        Self::start(buffer, query.question_end, size_max, opt, echo)
+        let mut response = Self::start(buffer, query.question_end, size_max, opt, echo);
+        response.wants_expire = query.edns.is_some_and(|edns| edns.options.expire);
+        response
     }
 
     /// The common part of all constructors.
@@ -84,7 +94,45 @@ impl<'b> Response<'b> {
             authoritative: false,
             truncated: false,
             opt,
+            options_end: limit,
+            options_len: 0,
+            wants_expire: false,
             echo,
+        }
+    }
+
+    /// Puts an option into the OPT record, in as many parts as it comes; false if the client sent no OPT record or there
+    /// is no space left.
+    pub fn add_option(&mut self, code: u16, data: &[&[u8]]) -> bool {
+        let length: usize = data.iter().map(|part| part.len()).sum();
+        let octets = 4 + length;
+        let (true, Some(start)) =
+            (self.opt.is_some() && self.fits(octets), (self.options_end - self.options_len).checked_sub(octets))
+        else {
+            return false;
+        };
+        let Some(mut room) = self.buffer.get_mut(start..start + octets) else { return false };
+        // The length of an OPT record is in 16 bits, and so is that of the message.
+        for part in [&code.to_be_bytes()[..], &(length as u16).to_be_bytes()].iter().chain(data) {
+            let (this, rest) = room.split_at_mut(part.len());
+            this.copy_from_slice(part);
+            room = rest;
+        }
+        self.options_len += octets;
+        self.limit -= octets;
+        true
+    }
+
+    /// Says in the OPT record why the answer is what it is (RFC 8914), if the client sent one.
+    pub fn explain(&mut self, code: ExtendedErrorCode) {
+        self.add_option(options::EXTENDED_ERROR, &[&code.to_int().to_be_bytes()]);
+    }
+
+    /// Tells a secondary that asked for it when the zone expires, in seconds (RFC 7314 §3.2).
+    #[inline]
+    pub(crate) fn tell_expire(&mut self, seconds: u32) {
+        if self.wants_expire {
+            self.add_option(options::EXPIRE, &[&seconds.to_be_bytes()]);
         }
     }
 
@@ -212,7 +260,7 @@ impl<'b> Response<'b> {
 
     /// Octets that the message will have when it is finished.
     pub fn finished_len(&self) -> usize {
-        self.len + if self.opt.is_some() { OPT_OCTETS } else { 0 }
+        self.len + if self.opt.is_some() { OPT_OCTETS + self.options_len } else { 0 }
     }
 
     /// Octets of the message so far.
@@ -271,10 +319,17 @@ impl<'b> Response<'b> {
     pub fn finish(mut self) -> usize {
         let code = self.rcode.to_int();
         if let Some(opt) = self.opt {
-            self.limit += OPT_OCTETS;
             let flags = if opt.dnssec_ok { 0x80 } else { 0 };
-            let size = opt.size.to_be_bytes();
-            self.write(&[0, 0, 41, size[0], size[1], (code >> 4) as u8, opt.version, flags, 0, 0, 0]);
+            let (size, length) = (opt.size.to_be_bytes(), (self.options_len as u16).to_be_bytes());
+            // The options go first: their place may overlap that of the record.
+            let options = self.options_end - self.options_len..self.options_end;
+            let after = self.len + OPT_OCTETS;
+            if self.options_len > 0 && after + self.options_len <= self.buffer.len() {
+                self.buffer.copy_within(options, after);
+            }
+            let fixed = [0, 0, 41, size[0], size[1], (code >> 4) as u8, opt.version, flags, 0, length[0], length[1]];
+            self.write(&fixed);
+            self.len += self.options_len;
             self.counts[Section::Additional as usize] += 1;
         }
         // QR, opcode QUERY, AA, TC, RD; then RA, Z, AD all clear, CD, rcode.
@@ -311,12 +366,13 @@ pub fn reject(buffer: &mut [u8], verdict: Verdict) -> Option<usize> {
         Verdict::Silence => return None,
         Verdict::Header(rcode) => (rcode, None),
         Verdict::Question(rcode, end) => (rcode, Some(end)),
+        Verdict::NoType(end, edns) => {
+            let opt = edns.map(|edns| Opt { size: edns.payload_size, version: 0, dnssec_ok: edns.dnssec_ok });
+            return reject_with_opt(buffer, OptRcode::FORMERR, end, opt);
+        }
         Verdict::BadVersion { question_end } => {
-            let echo = [*buffer.get(2)? & 1, *buffer.get(3)? & 0x10];
-            let opt = Some(Opt { size: OWN_PAYLOAD_SIZE, version: 0, dnssec_ok: false });
-            let mut response = Response::start(buffer, question_end, usize::from(u16::MAX), opt, echo);
-            response.rcode = OptRcode::BADVERS;
-            return Some(response.finish());
+            let opt = Opt { size: OWN_PAYLOAD_SIZE, version: 0, dnssec_ok: false };
+            return reject_with_opt(buffer, OptRcode::BADVERS, question_end, Some(opt));
         }
     };
     let header = buffer.get_mut(..HEADER_OCTETS)?;
@@ -325,6 +381,14 @@ pub fn reject(buffer: &mut [u8], verdict: Verdict) -> Option<usize> {
     header[3] = header[3] & 0x10 | rcode.to_int() & 0xf;
     header[4..].copy_from_slice(&[0, u8::from(question_end.is_some()), 0, 0, 0, 0, 0, 0]);
     Some(question_end.unwrap_or(HEADER_OCTETS))
+}
+
+/// An error with the question and, if there is to be one, an OPT record.
+fn reject_with_opt(buffer: &mut [u8], rcode: OptRcode, question_end: usize, opt: Option<Opt>) -> Option<usize> {
+    let echo = [*buffer.get(2)? & 1, *buffer.get(3)? & 0x10];
+    let mut response = Response::start(buffer, question_end, usize::from(u16::MAX), opt, echo);
+    response.rcode = rcode;
+    Some(response.finish())
 }
 
 /// Sets the owner of every record in `records`, each of which begins with a two-octet pointer.

@@ -56,6 +56,9 @@ pub fn answer(zones: &ZoneSet, qname: &QName, qtype: Rtype, dnssec_ok: bool, res
                         let rrset_at = response.len();
                         if put(Section::Answer, rrset, place.name_at, place.apex_at, dnssec_ok, response) {
                             put_proofs(proofs.as_ref(), response);
+                            if rrset.rtype == Rtype::SOA && qtype == Rtype::SOA {
+                                put_expire(rrset, response);
+                            }
                             let hosts = Hosts { zones, node, rrset, rrset_at };
                             hosts.put(name, place, dnssec_ok, response);
                         }
@@ -345,6 +348,14 @@ fn join<'l>(labels: impl Iterator<Item = &'l [u8]>, wire: &mut [u8; 255]) -> Opt
         length += label.len();
     }
     Some(length)
+}
+
+/// Tells the EXPIRE of an SOA RRset to those who ask for it: a primary's zone never expires earlier (RFC 7314 §3.2).
+fn put_expire(soa: &Rrset, response: &mut Response<'_>) {
+    // The last fields of the rdata are EXPIRE and MINIMUM.
+    if let Some(&[a, b, c, d, ..]) = soa.template().records.last_chunk::<8>() {
+        response.tell_expire(u32::from_be_bytes([a, b, c, d]));
+    }
 }
 
 /// Writes a negative answer's authority section (RFC 2308 §2).

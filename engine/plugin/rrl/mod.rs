@@ -4,7 +4,8 @@
 //! Response rate limiting: keeps the server from being used to flood others. Over UDP the source of a query is easily
 //! forged, and the answers go to whoever it names. Answers are counted by client network and by what they say; beyond
 //! the allowance they are dropped, and some are sent empty and truncated instead, so that a client which is really
-//! there can ask again over TCP. TCP is never limited.
+//! there can ask again over TCP. TCP is never limited, nor are clients that show a good cookie of this server (RFC 7873):
+//! their address is their own.
 //!
 //! What counts together, for one client network:
 //! * positive answers and answers without data (NODATA): those to one name and type;
@@ -226,6 +227,7 @@ impl Rrl {
     fn covers(&self, query: &Query, context: &Context<'_>) -> bool {
         let client = context.arrival.client.ip();
         context.arrival.transport == Transport::Udp
+            && !context.has_cookie
             && !self.exempt.iter().any(|network| network.holds(client))
             && (query.qclass != Class::IN || self.zones.iter().any(|zone| query.name.is_below(zone)))
     }

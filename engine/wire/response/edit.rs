@@ -71,7 +71,7 @@ impl Response<'_> {
         let Some(opt) = self.opt.as_mut().filter(|opt| opt.size > octets) else { return };
         opt.size = octets;
         if limited {
-            self.limit = self.limit.min(usize::from(octets).saturating_sub(OPT_OCTETS));
+            self.limit = self.limit.min(usize::from(octets).saturating_sub(OPT_OCTETS + self.options_len));
         }
     }
 
