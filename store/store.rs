@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use crate::codec::Header;
 use crate::db::{Db, OpenedDb, Read, Table, Then};
@@ -84,6 +85,8 @@ pub struct Store {
 pub(crate) struct Shared {
     /// The database.
     pub(crate) db: Db,
+    /// When edits happen.
+    pub(crate) clock: Clock,
     /// Order keys of the zones that are damaged.
     withheld: Mutex<Arc<HashSet<Vec<u8>>>>,
     /// Who is told of commits.
@@ -95,11 +98,11 @@ impl Store {
     ///
     /// Every page of the file is verified; the zones themselves are when they are read, all of them by [`Store::load`].
     pub fn open(folder: &Path) -> Result<Opened, StoreError> {
-        Self::with_db(Db::open(folder)?)
+        Self::with_db(Db::open(folder)?, system_clock)
     }
 
-    /// The store over an open database.
-    pub(crate) fn with_db(opened: OpenedDb) -> Result<Opened, StoreError> {
+    /// The store over an open database, with a clock that says when edits happen.
+    pub(crate) fn with_db(opened: OpenedDb, clock: Clock) -> Result<Opened, StoreError> {
         let OpenedDb { db, repaired } = opened;
         let damaged = db.frozen().map(ToString::to_string);
         let version = db.read(|view| match view.get(Table::Meta, SCHEMA.as_bytes())? {
@@ -114,7 +117,7 @@ impl Store {
             Some(_) => {}
             None => db.write(|view| tables::set_counter(view, SCHEMA, SCHEMA_VERSION).map(|()| ((), Then::Commit)))?,
         }
-        let shared = Arc::new(Shared { db, withheld: Mutex::default(), publish: Mutex::default() });
+        let shared = Arc::new(Shared { db, clock, withheld: Mutex::default(), publish: Mutex::default() });
         let writer = Arc::new(Writer::start(shared.clone())?);
         Ok(Opened { store: Self { writer, shared }, repaired, damaged })
     }
@@ -273,6 +276,15 @@ impl Shared {
             false => Ok(()),
         }
     }
+}
+
+/// What tells the time.
+pub(crate) type Clock = fn() -> Timestamp;
+
+/// The present time.
+fn system_clock() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as Timestamp)
 }
 
 /// A zone's order key and header, or why that cannot be read.

@@ -7,7 +7,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::SystemTime;
 
 use crate::db::{Read, Table, Then, Write};
 use crate::edit::{Applied, Change, Edit, EditError, NodeData};
@@ -156,7 +155,7 @@ impl Batch {
     fn new(shared: &Shared, view: &dyn Read) -> Result<Self, StoreError> {
         Ok(Self {
             withheld: shared.withheld(),
-            now: now(),
+            now: (shared.clock)(),
             next: Counters { zone: tables::counter(view, NEXT_ZONE)?, place: tables::counter(view, NEXT_PLACE)? },
             touched: BTreeMap::new(),
             wrote: false,
@@ -235,12 +234,6 @@ fn change(view: &dyn Read, key: &[u8], touched: Touched) -> Result<Change, Store
 /// What a setting applies to: no row, no zone.
 fn nothing() -> Applied {
     Applied { rows: Vec::new(), zones: Vec::new(), warnings: Vec::new() }
-}
-
-/// The present time.
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0, |since| since.as_millis() as Timestamp)
 }
 
 /// How many edits can wait; beyond that their callers wait to get into the queue.

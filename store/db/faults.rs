@@ -84,7 +84,7 @@ impl Disk {
         transaction.commit().map_err(fault)?;
         drop(made);
         let db = Db::with_opener(opener, "disk")?;
-        Store::with_db(OpenedDb { db, repaired: false }).map(|opened| opened.store)
+        Store::with_db(OpenedDb { db, repaired: false }, || 0).map(|opened| opened.store)
     }
 }
 
