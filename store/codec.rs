@@ -195,9 +195,9 @@ pub(crate) fn decode_row(key: &RowKey, apex: &Name, octets: &[u8]) -> Result<Row
 /// The octets of a journal entry.
 pub(crate) fn encode_entry(entry: &JournalEntry) -> Vec<u8> {
     let mut out = Encoder::new();
-    out.0.push(u8::from(entry.from.is_some()) | u8::from(entry.complete) << 1);
+    out.0.push(u8::from(entry.from.is_some()) | u8::from(entry.complete) << 1 | u8::from(entry.to.is_none()) << 2);
     out.number(entry.from.map_or(0, Serial::into_int).into());
-    out.number(entry.to.into_int().into());
+    out.number(entry.to.map_or(0, Serial::into_int).into());
     out.number(entry.at);
     out.octets(entry.who.as_bytes());
     out.0.push(match entry.api {
@@ -246,7 +246,7 @@ pub(crate) fn decode_entry(octets: &[u8]) -> Result<JournalEntry, Broken> {
     let [removed, added] = lists;
     Ok(JournalEntry {
         from: (flags & 1 != 0).then_some(from),
-        to,
+        to: (flags & 4 == 0).then_some(to),
         at,
         who,
         api,
@@ -454,7 +454,7 @@ mod tests {
         let record = |ttl| (name("Www.example.org."), Rtype::A, ttl, Bytes::from_static(&[192, 0, 2, 1]));
         JournalEntry {
             from: Some(Serial::from(7)),
-            to: Serial::from(8),
+            to: Some(Serial::from(8)),
             at: 1_795_608_000_000,
             who: "admin@example.org".into(),
             api: Api::Native,
@@ -475,6 +475,8 @@ mod tests {
         assert_eq!(decode_entry(&encode_entry(&entry())), Ok(entry()));
         let made = JournalEntry { from: None, complete: false, ..entry() };
         assert_eq!(decode_entry(&encode_entry(&made)), Ok(made));
+        let gone = JournalEntry { to: None, added: vec![], ..entry() };
+        assert_eq!(decode_entry(&encode_entry(&gone)), Ok(gone));
     }
 
     #[test]

@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use redb::{
-    Builder, Database, DatabaseError, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction,
+    Builder, Database, DatabaseError, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition, TableError,
+    WriteTransaction,
 };
 
 use crate::StoreError;
@@ -36,13 +37,17 @@ pub(crate) enum Table {
     Order,
     /// Journal entries, by zone number and entry number.
     Journal,
+    /// How many rows of each block of places are there, see [`crate::pages`].
+    Pages,
+    /// What is remembered of removed zones, see [`crate::removed`].
+    Removed,
 }
 
 /// Octets as redb keys and values.
 type Octets = &'static [u8];
 
 /// The tables in the order of [`Table`].
-const TABLES: [TableDefinition<'static, Octets, Octets>; 8] = [
+const TABLES: [TableDefinition<'static, Octets, Octets>; 10] = [
     TableDefinition::new("meta"),
     TableDefinition::new("settings"),
     TableDefinition::new("zones"),
@@ -51,17 +56,23 @@ const TABLES: [TableDefinition<'static, Octets, Octets>; 8] = [
     TableDefinition::new("ids"),
     TableDefinition::new("order"),
     TableDefinition::new("journal"),
+    TableDefinition::new("pages"),
+    TableDefinition::new("removed"),
 ];
 
 /// What a scan calls with key and value; it goes on while that answers true.
 pub(crate) type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<bool, StoreError>;
 
-/// One state of all tables.
+/// One state of all tables. A table that an older file does not have is empty.
 pub(crate) trait Read {
     /// The value at a key.
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Visits the entries from a key on, in order of keys.
+    fn scan_from(&self, table: Table, from: &[u8], visit: Visit<'_>) -> Result<(), StoreError>;
     /// Visits the entries whose keys begin with `prefix`, in order of keys.
-    fn scan(&self, table: Table, prefix: &[u8], visit: Visit<'_>) -> Result<(), StoreError>;
+    fn scan(&self, table: Table, prefix: &[u8], visit: Visit<'_>) -> Result<(), StoreError> {
+        self.scan_from(table, prefix, &mut |key, value| Ok(key.starts_with(prefix) && visit(key, value)?))
+    }
     /// The same from the last one back.
     fn scan_back(&self, table: Table, prefix: &[u8], visit: Visit<'_>) -> Result<(), StoreError>;
     /// How many entries a table has.
@@ -70,8 +81,8 @@ pub(crate) trait Read {
 
 /// A state that is being changed.
 pub(crate) trait Write: Read {
-    /// Sets the value at a key.
-    fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError>;
+    /// Sets the value at a key; whether there was one.
+    fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<bool, StoreError>;
     /// Removes an entry; whether it was there.
     fn remove(&mut self, table: Table, key: &[u8]) -> Result<bool, StoreError>;
 }
@@ -173,7 +184,11 @@ impl Db {
         let work = || {
             let mut tables = Vec::with_capacity(TABLES.len());
             for table in TABLES {
-                tables.push(transaction.open_table(table).map_err(fault)?);
+                tables.push(match transaction.open_table(table) {
+                    Ok(table) => Some(table),
+                    Err(TableError::TableDoesNotExist(_)) => None,
+                    Err(error) => return Err(fault(error)),
+                });
             }
             work(&View::<ReadOnlyTable<Octets, Octets>>(tables))
         };
@@ -279,34 +294,43 @@ fn builder(verify: bool) -> Builder {
 }
 
 /// Opens all tables for writing.
-fn open_tables(transaction: &WriteTransaction) -> Result<Vec<redb::Table<'_, Octets, Octets>>, StoreError> {
+fn open_tables(transaction: &WriteTransaction) -> Result<Vec<Option<redb::Table<'_, Octets, Octets>>>, StoreError> {
     let mut tables = Vec::with_capacity(TABLES.len());
     for table in TABLES {
-        tables.push(transaction.open_table(table).map_err(fault)?);
+        tables.push(Some(transaction.open_table(table).map_err(fault)?));
     }
     Ok(tables)
 }
 
 /// The open tables of one transaction, in the order of [`Table`].
-struct View<T>(Vec<T>);
+struct View<T>(Vec<Option<T>>);
 
 impl<T> View<T> {
-    /// The table.
-    fn table(&self, table: Table) -> Result<&T, StoreError> {
-        self.0.get(table as usize).ok_or_else(unopened)
+    /// The table, if the file has it.
+    fn table(&self, table: Table) -> Option<&T> {
+        self.0.get(table as usize)?.as_ref()
+    }
+
+    /// The table, to be changed.
+    fn table_mut(&mut self, table: Table) -> Result<&mut T, StoreError> {
+        let table = self.0.get_mut(table as usize).and_then(Option::as_mut);
+        // Opening all of them rules this out.
+        table.ok_or_else(|| StoreError::Internal("a table of the database is not open".into()))
     }
 }
 
 impl<T: ReadableTable<Octets, Octets>> Read for View<T> {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let found = self.table(table)?.get(key).map_err(fault)?;
+        let Some(table) = self.table(table) else { return Ok(None) };
+        let found = table.get(key).map_err(fault)?;
         Ok(found.map(|value| value.value().to_vec()))
     }
 
-    fn scan(&self, table: Table, prefix: &[u8], visit: Visit<'_>) -> Result<(), StoreError> {
-        for entry in self.table(table)?.range(prefix..).map_err(fault)? {
+    fn scan_from(&self, table: Table, from: &[u8], visit: Visit<'_>) -> Result<(), StoreError> {
+        let Some(table) = self.table(table) else { return Ok(()) };
+        for entry in table.range(from..).map_err(fault)? {
             let (key, value) = entry.map_err(fault)?;
-            if !key.value().starts_with(prefix) || !visit(key.value(), value.value())? {
+            if !visit(key.value(), value.value())? {
                 break;
             }
         }
@@ -314,10 +338,11 @@ impl<T: ReadableTable<Octets, Octets>> Read for View<T> {
     }
 
     fn scan_back(&self, table: Table, prefix: &[u8], visit: Visit<'_>) -> Result<(), StoreError> {
+        let Some(table) = self.table(table) else { return Ok(()) };
         let end = after(prefix);
         let range = match &end {
-            Some(end) => self.table(table)?.range(prefix..end.as_slice()),
-            None => self.table(table)?.range(prefix..),
+            Some(end) => table.range(prefix..end.as_slice()),
+            None => table.range(prefix..),
         };
         for entry in range.map_err(fault)?.rev() {
             let (key, value) = entry.map_err(fault)?;
@@ -329,20 +354,17 @@ impl<T: ReadableTable<Octets, Octets>> Read for View<T> {
     }
 
     fn count(&self, table: Table) -> Result<u64, StoreError> {
-        self.table(table)?.len().map_err(fault)
+        self.table(table).map_or(Ok(0), |table| table.len().map_err(fault))
     }
 }
 
 impl Write for View<redb::Table<'_, Octets, Octets>> {
-    fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
-        let table = self.0.get_mut(table as usize).ok_or_else(unopened)?;
-        table.insert(key, value).map_err(fault)?;
-        Ok(())
+    fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<bool, StoreError> {
+        Ok(self.table_mut(table)?.insert(key, value).map_err(fault)?.is_some())
     }
 
     fn remove(&mut self, table: Table, key: &[u8]) -> Result<bool, StoreError> {
-        let table = self.0.get_mut(table as usize).ok_or_else(unopened)?;
-        Ok(table.remove(key).map_err(fault)?.is_some())
+        Ok(self.table_mut(table)?.remove(key).map_err(fault)?.is_some())
     }
 }
 
@@ -352,11 +374,6 @@ fn after(prefix: &[u8]) -> Option<Vec<u8>> {
     let mut end = prefix[..=last].to_vec();
     end[last] += 1;
     Some(end)
-}
-
-/// The error of a table that a transaction does not have, which opening all of them rules out.
-fn unopened() -> StoreError {
-    StoreError::Internal("a table of the database is not open".into())
 }
 
 /// What an error of redb means for the store.

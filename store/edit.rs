@@ -38,13 +38,14 @@ pub enum Op {
     /// Removes a row; with the last row that a client wrote the zone goes too.
     Delete(RowId),
     /// Makes the zone hold exactly these records, creating it if it is new. Rows that stay equal keep id and times.
+    /// A damaged zone is replaced.
     Import {
         /// Apex of the zone.
         apex: Name,
         /// All its records; the first SOA gives the serial if that is ahead of the served one.
         records: Vec<Record>,
     },
-    /// Removes a zone and all its rows.
+    /// Removes a zone and all its rows, also one that is damaged.
     RemoveZone(Name),
 }
 
@@ -170,8 +171,8 @@ pub struct RrsetData {
 pub struct JournalEntry {
     /// Serial before; `None` if the zone was new.
     pub from: Option<Serial>,
-    /// Serial after.
-    pub to: Serial,
+    /// Serial after; `None` if the zone was removed.
+    pub to: Option<Serial>,
     /// When it was committed.
     pub at: Timestamp,
     /// Who asked for it.
@@ -180,8 +181,8 @@ pub struct JournalEntry {
     pub api: Api,
     /// Whether the records below are all that changed; those of a change too big for the journal are left out.
     pub complete: bool,
-    /// Records taken away, the old SOA first.
+    /// Records taken away, the old SOA first, if there was one.
     pub removed: Vec<(Name, Rtype, Option<u32>, Bytes)>,
-    /// Records put in, the new SOA first.
+    /// Records put in, the new SOA first, if there is one.
     pub added: Vec<(Name, Rtype, Option<u32>, Bytes)>,
 }

@@ -27,7 +27,8 @@ pub(crate) struct Append {
 /// Adds an entry to the zone's journal; the header counts it.
 pub(crate) fn append(view: &dyn Read, header: &mut Header, mut entry: JournalEntry) -> Result<Append, StoreError> {
     let records = entry.removed.iter().chain(&entry.added);
-    if records.map(|(owner, .., rdata)| owner.len() + rdata.len()).sum::<usize>() > ENTRY_OCTETS_MAX {
+    if !entry.complete || records.map(|(owner, .., rdata)| owner.len() + rdata.len()).sum::<usize>() > ENTRY_OCTETS_MAX
+    {
         entry.complete = false;
         entry.removed.clear();
         entry.added.clear();

@@ -15,10 +15,11 @@ use crate::codec::{Header, RowKey, encode_row};
 use crate::db::{Read, Table, Write};
 use crate::edit::{Api, EditError, JournalEntry, Turn};
 use crate::journal::{self, Difference, entry_of};
+use crate::pages::Counts;
 use crate::rules::{self, Rule, Severity};
 use crate::stage::{Counters, Stage, StagedNode, StagedZone, rule};
 use crate::tables::{self, Placed};
-use crate::{Faulty, Name, Row, StoreError, Timestamp, name, serial};
+use crate::{Faulty, Name, Row, StoreError, Timestamp, name, removed, serial};
 
 /// What a checked edit writes, and what there is to say about it.
 pub(crate) struct Plan {
@@ -36,6 +37,8 @@ pub(crate) struct Plan {
     pub(crate) touched: BTreeMap<Vec<u8>, Touched>,
     /// What can stay as it is, though it is hardly meant.
     pub(crate) warnings: Vec<String>,
+    /// The zones that are damaged no more, by the apex's order key.
+    pub(crate) released: Vec<Vec<u8>>,
 }
 
 /// What changed of a zone, for those who serve it.
@@ -67,6 +70,7 @@ impl Plan {
             turns: Vec::new(),
             touched: BTreeMap::new(),
             warnings: Vec::new(),
+            released: Vec::new(),
         };
         for (key, mut zone) in std::mem::take(&mut stage.zones) {
             let settled = plan.settle(&stage, &key, &mut zone, origin);
@@ -80,14 +84,18 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Writes the plan; whether there was anything to write.
-    pub(crate) fn write(&mut self, view: &mut dyn Write) -> Result<bool, StoreError> {
+    /// Writes the plan, and counts rows that come and go; whether there was anything to write.
+    pub(crate) fn write(&mut self, view: &mut dyn Write, counts: &mut Counts) -> Result<bool, StoreError> {
         let wrote = !self.removes.is_empty() || !self.puts.is_empty();
         for (table, key) in self.removes.drain(..) {
-            view.remove(table, &key)?;
+            if view.remove(table, &key)? && matches!(table, Table::Order) {
+                counts.add(&key, -1);
+            }
         }
         for (table, key, value) in self.puts.drain(..) {
-            view.put(table, &key, &value)?;
+            if !view.put(table, &key, &value)? && matches!(table, Table::Order) {
+                counts.add(&key, 1);
+            }
         }
         Ok(wrote)
     }
@@ -101,9 +109,12 @@ impl Plan {
         origin: &Origin,
     ) -> Result<(), EditError> {
         zone.node(stage.view, key)?;
+        if zone.discard {
+            self.removes.extend(tables::all_keys(stage.view, zone.number)?);
+            self.released.push(key.to_vec());
+        }
         if clients(zone) == 0 {
-            self.remove_zone(key, zone);
-            return Ok(());
+            return Ok(self.remove_zone(stage, key, zone, origin)?);
         }
         complete(key, zone, stage.now);
         let mut difference = Difference::default();
@@ -148,23 +159,21 @@ impl Plan {
             difference.removed.splice(..0, soa_before.as_ref().map(entry_of));
             difference.added.insert(0, entry_of(&soa));
             let entry = JournalEntry {
-                from: old.map(Serial::from),
-                to: Serial::from(new),
+                from: replaced(zone).map_or(old, |damaged| Some(damaged.serial)).map(Serial::from),
+                to: Some(Serial::from(new)),
                 at: stage.now,
                 who: origin.who.clone(),
                 api: origin.api,
-                complete: true,
+                // What a damaged zone held is not known.
+                complete: !zone.discard,
                 removed: difference.removed,
                 added: difference.added,
             };
-            let append = journal::append(stage.view, &mut header, entry)?;
-            let removed = append.removed.into_iter();
-            self.removes.extend(removed.map(|key| (Table::Journal, key)));
-            self.puts.push((Table::Journal, append.key, append.value));
+            self.append(stage, &mut header, entry)?;
             owners.insert(key.to_vec(), zone.apex.clone());
             let touched = Touched {
                 apex: zone.apex.clone(),
-                whole: zone.header.is_none() || zone.loaded && owners.len() > NODES_MAX,
+                whole: zone.header.is_none() || zone.is_imported && owners.len() > NODES_MAX,
                 owners,
             };
             self.touched.insert(key.to_vec(), touched);
@@ -172,6 +181,11 @@ impl Plan {
         if zone.header.is_none() {
             let number = header.number.to_be_bytes().to_vec();
             self.puts.push((Table::Numbers, number, header.apex.as_slice().to_vec()));
+            if let (Some(former), false) = (&zone.former, zone.discard) {
+                let remembered = removed::entries(key, former).into_iter();
+                self.removes.extend(remembered.map(|(key, _)| (Table::Removed, key)));
+                self.next.removed_octets = self.next.removed_octets.saturating_sub(former.journal.2);
+            }
         }
         self.puts.push((Table::Zones, key.to_vec(), header.encode()));
         Ok(())
@@ -185,26 +199,61 @@ impl Plan {
         Ok(())
     }
 
-    /// Removes a zone that no client has a row in any more.
-    fn remove_zone(&mut self, key: &[u8], zone: &mut StagedZone) {
+    /// Adds an entry to the journal of a zone.
+    fn append(&mut self, stage: &Stage<'_>, header: &mut Header, entry: JournalEntry) -> Result<(), StoreError> {
+        let append = journal::append(stage.view, header, entry)?;
+        self.removes.extend(append.removed.into_iter().map(|key| (Table::Journal, key)));
+        self.puts.push((Table::Journal, append.key, append.value));
+        Ok(())
+    }
+
+    /// Removes a zone that no client has a row in any more, and remembers it.
+    fn remove_zone(
+        &mut self,
+        stage: &Stage<'_>,
+        key: &[u8],
+        zone: &mut StagedZone,
+        origin: &Origin,
+    ) -> Result<(), StoreError> {
         for node in zone.nodes.values_mut() {
             node.after.clear();
         }
-        let Some(mut header) = zone.header.clone() else {
-            return;
-        };
-        self.write_rows(zone, &mut header);
-        self.removes.extend(journal::keys(&header).map(|key| (Table::Journal, key)));
-        self.removes.push((Table::Numbers, header.number.to_be_bytes().to_vec()));
+        if zone.header.is_none() && !zone.discard {
+            return Ok(());
+        }
+        self.removes.push((Table::Numbers, zone.number.to_be_bytes().to_vec()));
         self.removes.push((Table::Zones, key.to_vec()));
         self.touched.insert(key.to_vec(), Touched { apex: zone.apex.clone(), whole: true, owners: BTreeMap::new() });
+        let mut gone: Vec<_> = zone.nodes.values().flat_map(|node| &node.before).map(|placed| &placed.row).collect();
+        gone.sort_by_key(|row| row.rtype != Rtype::SOA);
+        let header = zone.header.clone().or_else(|| zone.former.clone());
         self.turns.push(Turn {
             apex: zone.apex.clone(),
-            from: Some(Serial::from(header.serial)),
+            from: header.as_ref().map(|header| Serial::from(header.serial)),
             to: None,
             added: 0,
-            removed: zone.nodes.values().map(|node| node.before.len()).sum(),
+            removed: gone.len(),
         });
+        // A damaged zone whose header cannot be read leaves nothing to remember.
+        let Some(mut header) = header else {
+            return Ok(());
+        };
+        let entry = JournalEntry {
+            from: Some(Serial::from(header.serial)),
+            to: None,
+            at: stage.now,
+            who: origin.who.clone(),
+            api: origin.api,
+            complete: !zone.discard,
+            removed: gone.into_iter().map(entry_of).collect(),
+            added: Vec::new(),
+        };
+        self.write_rows(zone, &mut header);
+        self.append(stage, &mut header, entry)?;
+        let header = Header { rows: 0, generated: 0, digest: Default::default(), updated: stage.now, ..header };
+        self.next.removed_octets += header.journal.2;
+        self.puts.extend(removed::entries(key, &header).map(|(key, value)| (Table::Removed, key, value)));
+        Ok(())
     }
 
     /// Writes what differs between the rows before and after; the header counts it.
@@ -356,7 +405,12 @@ fn set_soa(apex_key: &[u8], zone: &mut StagedZone, soa: &Row) {
 /// `changed`.
 fn new_serial(zone: &StagedZone, changed: bool, now: Timestamp) -> u32 {
     let Some(header) = &zone.header else {
-        return zone.brought.unwrap_or_else(|| serial::first(now));
+        let first = zone.brought.unwrap_or_else(|| serial::first(now));
+        // Secondaries may still have the zone as it was.
+        return match zone.former.as_ref().map(|former| former.serial) {
+            Some(last) if !serial::is_ahead(first, last) => serial::next(last, now),
+            _ => first,
+        };
     };
     let old = header.serial;
     match zone.brought.filter(|brought| serial::is_ahead(*brought, old)) {
@@ -364,6 +418,11 @@ fn new_serial(zone: &StagedZone, changed: bool, now: Timestamp) -> u32 {
         None if changed => serial::next(old, now),
         None => old,
     }
+}
+
+/// The header of a damaged zone that the edit replaces.
+fn replaced(zone: &StagedZone) -> Option<&Header> {
+    zone.former.as_ref().filter(|_| zone.discard)
 }
 
 /// Whether two rows are the same record; the serial of a SOA is the store's and does not count.
@@ -427,7 +486,7 @@ fn new_header(zone: &StagedZone, now: Timestamp) -> Header {
         digest: Default::default(),
         created: now,
         updated: now,
-        journal: (0, 0, 0),
+        journal: zone.former.as_ref().map_or((0, 0, 0), |former| former.journal),
     }
 }
 

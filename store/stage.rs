@@ -13,8 +13,9 @@ use domain::base::iana::Rtype;
 use crate::codec::Header;
 use crate::db::{Read, Table};
 use crate::edit::{EditError, NewRow, NodeData, Op, Revision};
-use crate::tables::{self, Placed};
-use crate::{Faulty, Name, Record, Row, RowId, StoreError, Timestamp, name, serial, types};
+use crate::import::Import;
+use crate::tables::{self, Placed, Sum};
+use crate::{Faulty, Name, Record, Row, RowId, StoreError, Timestamp, name, removed, serial, types};
 
 /// An edit in the making.
 pub(crate) struct Stage<'a> {
@@ -36,13 +37,15 @@ pub(crate) struct Stage<'a> {
     pub(crate) named: Vec<Row>,
 }
 
-/// Numbers that are given out once.
+/// Numbers that the whole database counts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Counters {
     /// The next zone's number.
     pub(crate) zone: u64,
     /// The next row's place in order of insertion.
     pub(crate) place: u64,
+    /// Octets that the journals of removed zones take.
+    pub(crate) removed_octets: u64,
 }
 
 /// A zone that an edit touches.
@@ -53,6 +56,10 @@ pub(crate) struct StagedZone {
     pub(crate) number: u64,
     /// Its header before the edit; `None` if it is new.
     pub(crate) header: Option<Header>,
+    /// Of a new zone, the header of the one with this apex that was removed, or that is replaced because of damage.
+    pub(crate) former: Option<Header>,
+    /// Whether all that is stored of its rows goes unread, because it is damaged.
+    pub(crate) discard: bool,
     /// The owners that were looked at, by order key.
     pub(crate) nodes: BTreeMap<Vec<u8>, StagedNode>,
     /// All owners are in `nodes`.
@@ -154,60 +161,43 @@ impl<'a> Stage<'a> {
                 return Err(rule(op, Faulty::Content, message));
             }
         }
-        self.load(op, apex)?;
-        let mut spare: HashMap<(Vec<u8>, Rtype), Vec<Placed>> = HashMap::new();
-        let zone = self.zone(op, apex)?;
-        for (owner_key, node) in &mut zone.nodes {
-            for placed in node.after.drain(..).filter(|placed| !placed.row.generated) {
-                let key = (owner_key.clone(), placed.row.rtype);
-                spare.entry(key).or_default().push(placed);
+        let import = Import::new(op, apex, records)?;
+        let differing = match self.readable(op, apex)? {
+            true => match self.compare(apex, &import) {
+                Err(StoreError::Damaged(_)) => None,
+                compared => Some(compared?),
+            },
+            false => None,
+        };
+        let differing = match differing {
+            Some(differing) => differing,
+            None => {
+                self.discard(op, apex)?;
+                import.runs(0..import.records.len()).map(|run| (run, Vec::new())).collect()
             }
-        }
-        let mut soa: Option<Bytes> = None;
-        for record in records {
-            check_record(op, apex, &record)?;
-            if record.rtype == Rtype::SOA && soa.replace(record.rdata.clone()).as_ref() == Some(&record.rdata) {
-                continue;
-            }
-            let owner_key = name::order_key(&record.owner);
-            let key = (owner_key, record.rtype);
-            let same = spare.get_mut(&key).and_then(|rows| {
-                let at = rows.iter().position(|old| is_same(&old.row, &record))?;
-                Some(rows.swap_remove(at))
-            });
-            let placed = match same {
-                Some(mut old) => {
-                    if !is_equal(&old.row, &record) {
-                        old.row = Row {
-                            owner: record.owner,
-                            ttl: Some(record.ttl),
-                            rdata: record.rdata,
-                            written: None,
-                            updated: self.now,
-                            ..old.row
-                        };
-                    }
-                    old
-                }
-                None => Placed { place: self.place(), row: self.imported(apex, record)? },
-            };
-            let zone = self.zone(op, apex)?;
-            let node = zone.nodes.entry(key.0).or_default();
-            node.op = Some(op);
-            node.after.push(placed);
-        }
+        };
+        let brought = import.serial;
+        self.replace(op, apex, import, differing)?;
         let zone = self.zone(op, apex)?;
-        zone.brought = soa.and_then(|rdata| serial::of_soa(&rdata));
+        zone.brought = brought;
         zone.is_imported = true;
-        zone.nodes.values_mut().for_each(drop_duplicates);
         Ok(())
     }
 
     /// Removes a zone and its rows.
     fn remove_zone(&mut self, op: usize, apex: &Name) -> Result<(), EditError> {
-        self.load(op, apex)?;
+        let loaded = match self.readable(op, apex)? {
+            true => match self.load(op, apex) {
+                Err(StoreError::Damaged(_)) => false,
+                loaded => loaded.map(|()| true)?,
+            },
+            false => false,
+        };
+        if !loaded {
+            self.discard(op, apex)?;
+        }
         let zone = self.zone(op, apex)?;
-        if zone.nodes.values().all(|node| node.after.is_empty()) {
+        if !zone.discard && zone.nodes.values().all(|node| node.after.is_empty()) {
             return Err(EditError::NoZone(apex.clone()));
         }
         for node in zone.nodes.values_mut() {
@@ -217,20 +207,41 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// A new row for an imported record.
-    fn imported(&mut self, apex: &Name, record: Record) -> Result<Row, StoreError> {
-        Ok(Row {
-            id: self.draw()?,
-            zone: apex.clone(),
-            owner: record.owner,
-            rtype: record.rtype,
-            ttl: Some(record.ttl),
-            rdata: record.rdata,
-            written: None,
-            generated: false,
-            created: self.now,
-            updated: self.now,
-        })
+    /// Whether what is stored of a zone may be read: it is not known to be damaged.
+    fn readable(&mut self, op: usize, apex: &Name) -> Result<bool, StoreError> {
+        match self.zone(op, apex) {
+            Ok(_) => Ok(true),
+            Err(StoreError::Damaged(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Stages a damaged zone as one whose rows are all gone. What was done to it before in this edit is gone, too.
+    fn discard(&mut self, op: usize, apex: &Name) -> Result<(), StoreError> {
+        let key = name::order_key(apex);
+        let former = match tables::header(self.view, &key) {
+            Err(StoreError::Damaged(_)) => None,
+            header => header?,
+        };
+        let number = match &former {
+            Some(header) => Some(header.number),
+            None => tables::number_of(self.view, apex)?,
+        };
+        let staged = StagedZone {
+            apex: former.as_ref().map_or(apex, |header| &header.apex).clone(),
+            number: number.unwrap_or(self.next.zone),
+            header: None,
+            former,
+            discard: true,
+            nodes: BTreeMap::new(),
+            loaded: true,
+            is_imported: false,
+            brought: None,
+            op,
+        };
+        self.next.zone += u64::from(number.is_none());
+        self.zones.insert(key, staged);
+        Ok(())
     }
 
     /// Puts a row where it belongs.
@@ -295,25 +306,31 @@ impl<'a> Stage<'a> {
     }
 
     /// The staged form of a zone.
-    fn zone(&mut self, op: usize, apex: &Name) -> Result<&mut StagedZone, StoreError> {
+    pub(crate) fn zone(&mut self, op: usize, apex: &Name) -> Result<&mut StagedZone, StoreError> {
         let key = name::order_key(apex);
         if !self.zones.contains_key(&key) {
             if self.withheld.contains(&key) {
                 return Err(tables::zone_damaged(&key, "it is not changed until it is restored"));
             }
             let header = tables::header(self.view, &key)?;
-            let number = header.as_ref().map_or(self.next.zone, |header| header.number);
-            self.next.zone += u64::from(header.is_none());
+            let former = match &header {
+                Some(_) => None,
+                None => removed::find(self.view, &key)?,
+            };
+            let number = header.as_ref().or(former.as_ref()).map(|header| header.number);
             let staged = StagedZone {
                 apex: header.as_ref().map_or(apex, |header| &header.apex).clone(),
-                number,
+                number: number.unwrap_or(self.next.zone),
                 loaded: header.is_none(),
                 is_imported: false,
                 header,
+                former,
+                discard: false,
                 nodes: BTreeMap::new(),
                 brought: None,
                 op,
             };
+            self.next.zone += u64::from(number.is_none());
             self.zones.insert(key.clone(), staged);
         }
         match self.zones.get_mut(&key) {
@@ -325,16 +342,19 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Stages all rows of a zone.
+    /// Stages all rows of a zone, once they are known to be sound.
     fn load(&mut self, op: usize, apex: &Name) -> Result<(), StoreError> {
         let view = self.view;
         let zone = self.zone(op, apex)?;
         if let (false, Some(header)) = (zone.loaded, &zone.header) {
             let mut rows: BTreeMap<Vec<u8>, Vec<Placed>> = BTreeMap::new();
+            let mut sum = Sum::default();
             tables::zone_rows(view, header, &mut |owner_key, placed| {
+                sum.add(&placed);
                 rows.entry(owner_key).or_default().push(placed);
                 Ok(true)
             })?;
+            sum.check(header)?;
             for (owner_key, rows) in rows {
                 zone.nodes.entry(owner_key).or_insert_with(|| StagedNode::new(rows));
             }
@@ -344,7 +364,7 @@ impl<'a> Stage<'a> {
     }
 
     /// A free id: 18 digits at random.
-    fn draw(&mut self) -> Result<RowId, StoreError> {
+    pub(crate) fn draw(&mut self) -> Result<RowId, StoreError> {
         loop {
             let random =
                 getrandom::u64().map_err(|error| StoreError::Internal(format!("no random numbers: {error}")))?;
@@ -359,7 +379,7 @@ impl<'a> Stage<'a> {
     }
 
     /// The next place in order of insertion.
-    fn place(&mut self) -> u64 {
+    pub(crate) fn place(&mut self) -> u64 {
         let place = self.next.place;
         self.next.place += 1;
         place
@@ -405,7 +425,7 @@ impl StagedZone {
 
 impl StagedNode {
     /// An untouched owner with these rows.
-    fn new(rows: Vec<Placed>) -> Self {
+    pub(crate) fn new(rows: Vec<Placed>) -> Self {
         Self { before: rows.clone(), after: rows, op: None }
     }
 }
@@ -424,19 +444,15 @@ fn check_row(op: usize, new: &NewRow) -> Result<(), EditError> {
     check(op, &new.zone, &new.owner, new.ttl.unwrap_or_default(), new.rtype, &new.rdata)
 }
 
-/// The same for a record of an import.
-fn check_record(op: usize, apex: &Name, record: &Record) -> Result<(), EditError> {
-    check(op, apex, &record.owner, record.ttl, record.rtype, &record.rdata).map_err(|error| match error {
-        EditError::Rule { op, field, message } => {
-            let shown = format!("{} {}: {message}", name::to_text(&record.owner), record.rtype);
-            rule(op, field, shown)
-        }
-        other => other,
-    })
-}
-
 /// Checks a record: inside the zone, TTL in range (RFC 2181 §8), rdata of its type.
-fn check(op: usize, apex: &Name, owner: &Name, ttl: u32, rtype: Rtype, rdata: &Bytes) -> Result<(), EditError> {
+pub(crate) fn check(
+    op: usize,
+    apex: &Name,
+    owner: &Name,
+    ttl: u32,
+    rtype: Rtype,
+    rdata: &Bytes,
+) -> Result<(), EditError> {
     if !owner.ends_with(apex) {
         let message = format!("{} lies outside the zone {}", name::to_text(owner), name::to_text(apex));
         return Err(rule(op, Faulty::Name, message));
@@ -461,34 +477,6 @@ fn row(new: NewRow, id: RowId, created: Timestamp, updated: Timestamp) -> Row {
         generated: false,
         created,
         updated,
-    }
-}
-
-/// Whether an imported record is this row's record: a zone has one SOA, and of the others none twice.
-fn is_same(old: &Row, record: &Record) -> bool {
-    record.rtype == Rtype::SOA
-        || types::canonical_rdata(old.rtype, &old.rdata) == types::canonical_rdata(record.rtype, &record.rdata)
-}
-
-/// Whether an imported record changes nothing of this row; the serial is the store's.
-fn is_equal(old: &Row, record: &Record) -> bool {
-    let rdata = match record.rtype {
-        Rtype::SOA => serial::with_serial(&record.rdata, 0) == serial::with_serial(&old.rdata, 0),
-        _ => record.rdata == old.rdata,
-    };
-    rdata && old.ttl == Some(record.ttl) && old.owner.as_slice() == record.owner.as_slice()
-}
-
-/// Drops rows whose record is there already (RFC 2181 §5); the first one stays.
-fn drop_duplicates(node: &mut StagedNode) {
-    if node.after.len() > 1 {
-        let mut seen = HashSet::with_capacity(node.after.len());
-        node.after.retain(|placed| {
-            let row = &placed.row;
-            // A second SOA is not dropped but refused by the rules.
-            row.rtype == Rtype::SOA
-                || seen.insert((row.rtype, types::canonical_rdata(row.rtype, &row.rdata).into_owned()))
-        });
     }
 }
 

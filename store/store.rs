@@ -7,11 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use crate::codec::Header;
-use crate::db::{Db, OpenedDb, Read, Table, Then};
+use crate::db::{Db, OpenedDb, Read, Table};
 use crate::edit::{Applied, Change, Edit, EditError, JournalEntry, NodeData};
-use crate::tables::{self, SCHEMA};
 use crate::writer::{Work, Writer};
-use crate::{Name, Row, RowId, Serial, Timestamp, codec, name};
+use crate::{Name, Row, RowId, Serial, Timestamp, codec, name, pages, removed, schema, tables};
 
 /// Why the store cannot be opened, read or written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -105,21 +104,16 @@ impl Store {
     pub(crate) fn with_db(opened: OpenedDb, clock: Clock) -> Result<Opened, StoreError> {
         let OpenedDb { db, repaired } = opened;
         let damaged = db.frozen().map(ToString::to_string);
-        let version = db.read(|view| match view.get(Table::Meta, SCHEMA.as_bytes())? {
-            Some(_) => tables::counter(view, SCHEMA).map(Some),
-            None => Ok(None),
-        })?;
-        match version {
-            Some(found) if found > SCHEMA_VERSION => {
-                let known = SCHEMA_VERSION;
-                return Err(StoreError::TooNew { found, known });
-            }
-            Some(_) => {}
-            None => db.write(|view| tables::set_counter(view, SCHEMA, SCHEMA_VERSION).map(|()| ((), Then::Commit)))?,
-        }
+        schema::bring_up(&db)?;
         let shared = Arc::new(Shared { db, clock, withheld: Mutex::default(), publish: Mutex::default() });
         let writer = Arc::new(Writer::start(shared.clone())?);
         Ok(Opened { store: Self { writer, shared }, repaired, damaged })
+    }
+
+    /// What lies below, for the tests of other files.
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// Sets who is told of each commit; replaces the former one.
@@ -211,11 +205,12 @@ impl Store {
         let withheld = self.shared.withheld();
         self.shared.db.read(|view| {
             let total = view.count(Table::Order)?;
-            let (mut rows, mut skipped) = (Vec::new(), 0);
+            let mut rows = Vec::new();
             let mut apexes: HashMap<u64, Option<Name>> = HashMap::new();
-            view.scan(Table::Order, &[], &mut |_, id| {
-                if skipped < skip {
-                    skipped += 1;
+            let (from, mut left) = pages::start(view, skip)?;
+            view.scan_from(Table::Order, &from, &mut |_, id| {
+                if left > 0 {
+                    left -= 1;
                     return Ok(true);
                 }
                 if rows.len() == take {
@@ -242,12 +237,15 @@ impl Store {
         })
     }
 
-    /// The newest entries of a zone's journal, newest first.
+    /// The newest entries of a zone's journal, newest first; also of one that was removed, while it is remembered.
     pub fn journal(&self, apex: &Name, most: usize) -> Result<Vec<JournalEntry>, StoreError> {
         let key = name::order_key(apex);
-        self.shared.db.read(|view| match tables::header(view, &key)? {
-            Some(header) => tables::journal(view, &header, most),
-            None => Ok(Vec::new()),
+        self.shared.db.read(|view| {
+            let header = match tables::header(view, &key)? {
+                Some(header) => Some(header),
+                None => removed::find(view, &key)?,
+            };
+            header.map_or(Ok(Vec::new()), |header| tables::journal(view, &header, most))
         })
     }
 
@@ -261,6 +259,14 @@ impl Shared {
     /// The zones that are withheld at present, by the apex's order key.
     pub(crate) fn withheld(&self) -> Arc<HashSet<Vec<u8>>> {
         self.withheld.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes zones back that have been replaced or removed.
+    pub(crate) fn release(&self, keys: &[Vec<u8>]) {
+        let mut withheld = self.withheld.lock().unwrap_or_else(PoisonError::into_inner);
+        for key in keys {
+            Arc::make_mut(&mut withheld).remove(key);
+        }
     }
 
     /// Withholds a zone from now on.
@@ -323,9 +329,6 @@ fn info(header: &Header) -> ZoneInfo {
         updated: header.updated,
     }
 }
-
-/// The version of tables and values that this program writes.
-const SCHEMA_VERSION: u64 = 1;
 
 #[cfg(test)]
 mod tests;

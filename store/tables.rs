@@ -41,6 +41,35 @@ pub(crate) fn apex_of(view: &dyn Read, number: u64) -> Result<Option<Name>, Stor
     Ok(octets.and_then(|octets| Name::from_octets(Bytes::from(octets)).ok()))
 }
 
+/// The number of a zone whose header cannot be read.
+pub(crate) fn number_of(view: &dyn Read, apex: &Name) -> Result<Option<u64>, StoreError> {
+    let mut found = None;
+    view.scan(Table::Numbers, &[], &mut |key, value| {
+        if value.eq_ignore_ascii_case(apex.as_slice()) {
+            found = key.try_into().ok().map(u64::from_be_bytes);
+        }
+        Ok(found.is_none())
+    })?;
+    Ok(found)
+}
+
+/// The keys of all that is stored of the rows of a zone, whether they can be read or not.
+pub(crate) fn all_keys(view: &dyn Read, number: u64) -> Result<Vec<(Table, Vec<u8>)>, StoreError> {
+    let mut keys = Vec::new();
+    view.scan(Table::Records, &number.to_be_bytes(), &mut |key, _| {
+        keys.push((Table::Records, key.to_vec()));
+        if let Ok(decoded) = RowKey::decode(key) {
+            let place = decoded.place.to_be_bytes();
+            if let Some(id) = view.get(Table::Order, &place)? {
+                keys.push((Table::Order, place.to_vec()));
+                keys.push((Table::Ids, id));
+            }
+        }
+        Ok(true)
+    })?;
+    Ok(keys)
+}
+
 /// Where the row with this id lies, and the apex of its zone.
 pub(crate) fn locate(view: &dyn Read, id: RowId) -> Result<Option<(RowKey, Name)>, StoreError> {
     let Some(key) = view.get(Table::Ids, &id.to_be_bytes())? else {
@@ -99,17 +128,10 @@ pub(crate) fn rows_below(
 /// Visits the nodes of a zone in canonical order, and says at the end whether the zone is what its header says. What
 /// was visited of a zone that is not must not be served.
 pub(crate) fn zone_nodes(view: &dyn Read, header: &Header, visit: &mut dyn FnMut(NodeData)) -> Result<(), StoreError> {
-    let mut digest = Digest::default();
-    let (mut count, mut generated) = (0, 0);
-    let mut serial = None;
+    let mut sum = Sum::default();
     let mut node: (Vec<u8>, Vec<Placed>) = (Vec::new(), Vec::new());
     zone_rows(view, header, &mut |owner_key, placed| {
-        digest.add(placed.hashed());
-        count += 1;
-        generated += u64::from(placed.row.generated);
-        if placed.row.rtype == Rtype::SOA {
-            serial = crate::serial::of_soa(&placed.row.rdata);
-        }
+        sum.add(&placed);
         if owner_key != node.0 {
             let (_, rows) = std::mem::replace(&mut node, (owner_key, Vec::new()));
             if let Some(data) = node_data(rows) {
@@ -122,10 +144,40 @@ pub(crate) fn zone_nodes(view: &dyn Read, header: &Header, visit: &mut dyn FnMut
     if let Some(data) = node_data(node.1) {
         visit(data);
     }
-    let sound = digest == header.digest && count == header.rows && generated == header.generated;
-    match sound && serial == Some(header.serial) {
-        true => Ok(()),
-        false => Err(zone_damaged(&name::order_key(&header.apex), "its records do not add up to its digest")),
+    sum.check(header)
+}
+
+/// What the rows of a zone add up to, to be held against its header.
+#[derive(Default)]
+pub(crate) struct Sum {
+    /// Of the rows themselves.
+    digest: Digest,
+    /// How many there are.
+    rows: u64,
+    /// How many of them zonda made.
+    generated: u64,
+    /// The serial in the SOA.
+    serial: Option<u32>,
+}
+
+impl Sum {
+    /// Counts a row in.
+    pub(crate) fn add(&mut self, placed: &Placed) {
+        self.digest.add(placed.hashed());
+        self.rows += 1;
+        self.generated += u64::from(placed.row.generated);
+        if placed.row.rtype == Rtype::SOA {
+            self.serial = crate::serial::of_soa(&placed.row.rdata);
+        }
+    }
+
+    /// Whether this is what the header says.
+    pub(crate) fn check(&self, header: &Header) -> Result<(), StoreError> {
+        let sound = self.digest == header.digest && self.rows == header.rows && self.generated == header.generated;
+        match sound && self.serial == Some(header.serial) {
+            true => Ok(()),
+            false => Err(zone_damaged(&name::order_key(&header.apex), "its records do not add up to its digest")),
+        }
     }
 }
 
@@ -168,6 +220,14 @@ pub(crate) fn journal(view: &dyn Read, header: &Header, most: usize) -> Result<V
     }
 }
 
+/// The octets that the journals of removed zones take.
+pub(crate) fn removed_octets(view: &dyn Read) -> Result<u64, StoreError> {
+    match view.get(Table::Meta, REMOVED_OCTETS.as_bytes())? {
+        Some(_) => counter(view, REMOVED_OCTETS),
+        None => Ok(0),
+    }
+}
+
 /// A counter; 1 before it was first set.
 pub(crate) fn counter(view: &dyn Read, counter: &str) -> Result<u64, StoreError> {
     let Some(octets) = view.get(Table::Meta, counter.as_bytes())? else {
@@ -179,7 +239,7 @@ pub(crate) fn counter(view: &dyn Read, counter: &str) -> Result<u64, StoreError>
 
 /// Sets a counter.
 pub(crate) fn set_counter(view: &mut dyn Write, counter: &str, value: u64) -> Result<(), StoreError> {
-    view.put(Table::Meta, counter.as_bytes(), &value.to_be_bytes())
+    view.put(Table::Meta, counter.as_bytes(), &value.to_be_bytes()).map(drop)
 }
 
 /// The error of a zone that cannot be read.
@@ -209,3 +269,5 @@ pub(crate) const SCHEMA: &str = "schema";
 pub(crate) const NEXT_ZONE: &str = "next zone";
 /// Counter of places: the next one.
 pub(crate) const NEXT_PLACE: &str = "next place";
+/// Counter of octets that the journals of removed zones take.
+pub(crate) const REMOVED_OCTETS: &str = "removed octets";

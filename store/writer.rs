@@ -10,11 +10,12 @@ use std::thread::{self, JoinHandle};
 
 use crate::db::{Read, Table, Then, Write};
 use crate::edit::{Applied, Change, Edit, EditError, NodeData};
+use crate::pages::Counts;
 use crate::settle::{Origin, Plan, Touched};
 use crate::stage::{Counters, Stage};
 use crate::store::Shared;
-use crate::tables::{self, NEXT_PLACE, NEXT_ZONE};
-use crate::{StoreError, Timestamp};
+use crate::tables::{self, NEXT_PLACE, NEXT_ZONE, REMOVED_OCTETS};
+use crate::{StoreError, Timestamp, removed};
 
 /// The way to the writing thread; dropping it waits until what is in the queue is done.
 pub(crate) struct Writer {
@@ -109,7 +110,7 @@ fn run(shared: &Shared, jobs: &Receiver<Job>) {
 
 /// Does all the work in one transaction and publishes it. An error is the verdict for all of it.
 fn commit(shared: &Shared, works: Vec<Work>) -> Result<Vec<Verdict>, StoreError> {
-    let (mut verdicts, changes) = shared.db.write(|view| {
+    let (mut verdicts, changes, released) = shared.db.write(|view| {
         let mut batch = Batch::new(shared, view)?;
         let mut verdicts = Vec::with_capacity(works.len());
         for work in works {
@@ -120,8 +121,9 @@ fn commit(shared: &Shared, works: Vec<Work>) -> Result<Vec<Verdict>, StoreError>
         }
         let changes = batch.finish(view)?;
         let then = if batch.wrote { Then::Commit } else { Then::Abort };
-        Ok(((verdicts, changes), then))
+        Ok(((verdicts, changes, batch.released), then))
     })?;
+    shared.release(&released);
     if !changes.is_empty() {
         let publish = shared.publish.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(publish) = publish.as_ref()
@@ -146,6 +148,10 @@ struct Batch {
     next: Counters,
     /// What is to be published, by the apex's order key.
     touched: BTreeMap<Vec<u8>, Touched>,
+    /// How many rows come and go.
+    counts: Counts,
+    /// Zones that are damaged no more.
+    released: Vec<Vec<u8>>,
     /// Whether there is anything to commit.
     wrote: bool,
 }
@@ -156,8 +162,14 @@ impl Batch {
         Ok(Self {
             withheld: shared.withheld(),
             now: (shared.clock)(),
-            next: Counters { zone: tables::counter(view, NEXT_ZONE)?, place: tables::counter(view, NEXT_PLACE)? },
+            next: Counters {
+                zone: tables::counter(view, NEXT_ZONE)?,
+                place: tables::counter(view, NEXT_PLACE)?,
+                removed_octets: tables::removed_octets(view)?,
+            },
             touched: BTreeMap::new(),
+            counts: Counts::default(),
+            released: Vec::new(),
             wrote: false,
         })
     }
@@ -176,8 +188,12 @@ impl Batch {
             Err(EditError::Store(error @ (StoreError::Full | StoreError::Io(_)))) => return Err(error),
             Err(refused) => return Ok(Err(refused)),
         };
-        self.wrote |= plan.write(view)?;
+        self.wrote |= plan.write(view, &mut self.counts)?;
         self.next = plan.next;
+        for key in plan.released {
+            Arc::make_mut(&mut self.withheld).remove(&key);
+            self.released.push(key);
+        }
         for (key, touched) in plan.touched {
             match self.touched.entry(key) {
                 btree_map::Entry::Vacant(entry) => {
@@ -196,7 +212,7 @@ impl Batch {
     fn setting(&mut self, view: &mut dyn Write, key: &str, value: Option<&[u8]>) -> Result<(), StoreError> {
         self.wrote = true;
         match value {
-            Some(value) => view.put(Table::Settings, key.as_bytes(), value),
+            Some(value) => view.put(Table::Settings, key.as_bytes(), value).map(drop),
             None => view.remove(Table::Settings, key.as_bytes()).map(drop),
         }
     }
@@ -204,6 +220,9 @@ impl Batch {
     /// Writes the counters, and gathers what has to be published.
     fn finish(&mut self, view: &mut dyn Write) -> Result<Vec<Change>, StoreError> {
         if self.wrote {
+            std::mem::take(&mut self.counts).write(view)?;
+            let removed_octets = removed::prune(view, self.next.removed_octets, &removed::BOUNDS)?;
+            tables::set_counter(view, REMOVED_OCTETS, removed_octets)?;
             tables::set_counter(view, NEXT_ZONE, self.next.zone)?;
             tables::set_counter(view, NEXT_PLACE, self.next.place)?;
         }

@@ -1,0 +1,97 @@
+//! Damaged zones: withheld, named, and replaced or removed by whoever wants to.
+
+use super::*;
+
+/// A store with example.org, which is damaged, and example.net, which is not.
+fn damaged_store(folder: &Path) -> Store {
+    let store = open(folder);
+    store.apply(edit(vec![import(BASE), create("www A 192.0.2.1"), create("x A 192.0.2.1")])).unwrap();
+    store.apply(edit(vec![Op::Create(other())])).unwrap();
+    damage(&store, "www.example.org.");
+    drop(store);
+    open(folder)
+}
+
+fn other() -> NewRow {
+    NewRow { zone: name("example.net."), owner: name("a.example.net."), ..new("a A 192.0.2.2") }
+}
+
+/// That nothing of the damage is left.
+fn assert_sound(store: &Store, zones: usize, rows: usize) {
+    assert_eq!(store.load(&mut |_, _| ()).unwrap(), []);
+    assert_eq!(store.zones().unwrap().len(), zones);
+    let (listed, total) = store.rows(0, 100).unwrap();
+    assert_eq!((listed.len(), total), (rows, rows as u64));
+    let count = |table| store.shared.db.read(|view| view.count(table)).unwrap();
+    assert_eq!((count(Table::Ids), count(Table::Order)), (rows as u64, rows as u64));
+}
+
+#[test]
+fn a_damaged_zone_is_replaced_by_an_import() {
+    // With and without a start that has found the damage.
+    for loaded in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = damaged_store(folder.path());
+        if loaded {
+            assert_eq!(store.load(&mut |_, _| ()).unwrap().len(), 1);
+        }
+        let done = store.apply(edit(vec![import(&format!("{BASE}new A 192.0.2.7\n")), create("b A 192.0.2.8")]));
+        assert_eq!(done.unwrap().zones[0].to, Some(Serial::from(8)), "ahead of what was served");
+        assert_eq!(served(&store, &apex()).len(), 5);
+        let journal = store.journal(&apex(), 9).unwrap();
+        assert_eq!((journal[0].from, journal[0].to), (Some(Serial::from(7)), Some(Serial::from(8))));
+        assert!(!journal[0].complete, "what the damaged zone held is not known");
+        store.apply(edit(vec![create("c A 192.0.2.9")])).unwrap();
+        assert_sound(&store, 2, 7);
+        drop(store);
+        assert_sound(&open(folder.path()), 2, 7);
+    }
+}
+
+#[test]
+fn a_damaged_zone_is_removed() {
+    for loaded in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = damaged_store(folder.path());
+        if loaded {
+            assert_eq!(store.load(&mut |_, _| ()).unwrap().len(), 1);
+        }
+        store.apply(edit(vec![Op::RemoveZone(apex())])).unwrap();
+        assert_sound(&store, 1, 1);
+        assert!(matches!(store.apply(edit(vec![Op::RemoveZone(apex())])), Err(EditError::NoZone(_))));
+        store.apply(edit(vec![import(BASE)])).unwrap();
+        assert_eq!(serial(&store), 8);
+        assert_sound(&store, 2, 4);
+    }
+}
+
+#[test]
+fn a_zone_whose_header_cannot_be_read_is_replaced_or_removed() {
+    for op in [import(BASE), Op::RemoveZone(apex())] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = damaged_store(folder.path());
+        let bad = |view: &mut dyn crate::db::Write| {
+            view.put(Table::Zones, &name::order_key(&apex()), b"\x01\xff")?;
+            Ok(((), Then::Commit))
+        };
+        store.shared.db.write(bad).unwrap();
+        assert_eq!(
+            store.load(&mut |_, _| ()).unwrap()[0].1,
+            "the zone example.org. is damaged: its header cannot be read"
+        );
+        assert!(store.apply(edit(vec![create("y A 192.0.2.1")])).is_err());
+        let zones = if matches!(op, Op::Import { .. }) { 2 } else { 1 };
+        store.apply(edit(vec![op])).unwrap();
+        assert_sound(&store, zones, zones * 3 - 2);
+    }
+}
+
+#[test]
+fn an_edit_that_is_refused_leaves_a_damaged_zone_withheld() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = damaged_store(folder.path());
+    store.load(&mut |_, _| ()).unwrap();
+    store.apply(edit(vec![import(BASE), create("ns A 192.0.2.1")])).err().unwrap();
+    assert!(store.apply(edit(vec![create("y A 192.0.2.1")])).is_err());
+    assert!(store.nodes(&apex(), &mut |_| ()).is_err());
+}
