@@ -158,6 +158,9 @@ fn open_databases(pocketbases: Vec<Pocketbase>, signals: &mut Signals) -> Result
         if opened.repaired {
             log::info(&format!("plugin/pocketbase: {} was not closed and has been repaired", folder.display()));
         }
+        if let Some(why) = opened.damaged {
+            log::error(&format!("plugin/pocketbase: {why}; until then no change is taken"));
+        }
         let store = opened.store;
         let served_by: Arc<[Pocketbase]> = served_by.into();
         for pocketbase in &*served_by {
@@ -191,7 +194,7 @@ fn load(pocketbase: &Pocketbase, store: &Store) -> Result<(), String> {
     bar.finish_and_clear();
     for (apex, why) in damaged {
         log::error(&format!(
-            "plugin/pocketbase: zone {} is damaged and is not served: {why}; restore it from a back-up or import it anew",
+            "plugin/pocketbase: zone {} is damaged and is not served: {why}; import it anew, or remove it",
             name::to_text(&apex)
         ));
     }

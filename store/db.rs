@@ -133,7 +133,7 @@ impl Db {
         let path = folder.join(FILE_NAME);
         match fs::metadata(&path) {
             Ok(found) if found.len() == 0 => {
-                return Err(StoreError::Damaged(format!("{} is empty", path.display())));
+                return Err(damaged(&path.display().to_string(), "it is empty"));
             }
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => create(folder, &path)?,
@@ -161,7 +161,7 @@ impl Db {
                 return Err(StoreError::InUse(shown.to_owned()));
             }
             Err(DatabaseError::Storage(redb::StorageError::Corrupted(why))) => {
-                let damaged = StoreError::Damaged(format!("{shown} is damaged ({why})"));
+                let damaged = damaged(shown, &why);
                 // What is left of it can be read zone by zone, each against its digest, if only pages with rows are hit.
                 let Ok(database) = guarded(false) else {
                     return Err(damaged);
@@ -192,7 +192,22 @@ impl Db {
             }
             work(&View::<ReadOnlyTable<Octets, Octets>>(tables))
         };
-        work().inspect_err(|error| self.close_after(error, generation))
+        let read = match self.frozen {
+            None => work(),
+            // Below a damaged page anything can be found, and not all of it is met with an error.
+            Some(_) => catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(self.damaged())),
+        };
+        read.inspect_err(|error| self.close_after(error, generation))
+    }
+
+    /// The error of a file whose pages are damaged.
+    fn damaged(&self) -> StoreError {
+        self.frozen.clone().unwrap_or_else(|| damaged(FILE_NAME, "a page cannot be read"))
+    }
+
+    /// Fails if pages of the file are damaged: for reading what has no digest of its own.
+    pub(crate) fn check_sound(&self) -> Result<(), StoreError> {
+        self.frozen.clone().map_or(Ok(()), Err)
     }
 
     /// Changes the tables in one transaction, which is durable when this returns; nothing of it is there after an error,
@@ -380,7 +395,7 @@ fn after(prefix: &[u8]) -> Option<Vec<u8>> {
 fn fault(error: impl Into<redb::Error>) -> StoreError {
     match error.into() {
         redb::Error::Io(error) => io_error(FILE_NAME, &error),
-        redb::Error::Corrupted(why) => StoreError::Damaged(format!("{FILE_NAME} is damaged ({why})")),
+        redb::Error::Corrupted(why) => damaged(FILE_NAME, &why),
         other => StoreError::Io(format!("{FILE_NAME}: {other}")),
     }
 }
@@ -390,16 +405,21 @@ fn fault_at(shown: &str, error: DatabaseError) -> StoreError {
     match error {
         DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => StoreError::InUse(shown.to_owned()),
         DatabaseError::Storage(redb::StorageError::Io(error)) => match error.kind() {
-            ErrorKind::InvalidData | ErrorKind::UnexpectedEof => {
-                StoreError::Damaged(format!("{shown} is no database of zonda, or damaged ({error})"))
-            }
+            ErrorKind::InvalidData | ErrorKind::UnexpectedEof => damaged(shown, &error.to_string()),
             _ => io_error(shown, &error),
         },
-        DatabaseError::Storage(redb::StorageError::Corrupted(why)) => {
-            StoreError::Damaged(format!("{shown} is damaged ({why})"))
-        }
+        DatabaseError::Storage(redb::StorageError::Corrupted(why)) => damaged(shown, &why),
+        DatabaseError::UpgradeRequired(version) => damaged(shown, &format!("it has the file format {version}")),
         other => StoreError::Io(format!("{shown}: {other}")),
     }
+}
+
+/// The error of a file that is not what was written, with the way out.
+fn damaged(shown: &str, why: &str) -> StoreError {
+    StoreError::Damaged(format!(
+        "{shown} is damaged, or no database of zonda ({why}); zones that can still be read can be exported, the others \
+         restored from a back-up"
+    ))
 }
 
 /// What an error of the system means for the store.

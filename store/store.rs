@@ -190,6 +190,7 @@ impl Store {
 
     /// A row by its id (never a generated one).
     pub fn row(&self, id: RowId) -> Result<Option<Row>, StoreError> {
+        self.shared.db.check_sound()?;
         self.shared.db.read(|view| {
             let Some((key, apex)) = tables::locate(view, id)? else {
                 return Ok(None);
@@ -202,6 +203,7 @@ impl Store {
     /// Rows in order of insertion without generated ones, and how many there are in all; one consistent read. Rows of
     /// withheld zones are left out, but counted.
     pub fn rows(&self, skip: u64, take: usize) -> Result<(Vec<Row>, u64), StoreError> {
+        self.shared.db.check_sound()?;
         let withheld = self.shared.withheld();
         self.shared.db.read(|view| {
             let total = view.count(Table::Order)?;
@@ -239,6 +241,7 @@ impl Store {
 
     /// The newest entries of a zone's journal, newest first; also of one that was removed, while it is remembered.
     pub fn journal(&self, apex: &Name, most: usize) -> Result<Vec<JournalEntry>, StoreError> {
+        self.shared.db.check_sound()?;
         let key = name::order_key(apex);
         self.shared.db.read(|view| {
             let header = match tables::header(view, &key)? {

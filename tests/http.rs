@@ -1,6 +1,7 @@
 //! Records written over HTTP and answered over DNS, against the real program.
 
-use std::io::{Read, Write};
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -53,28 +54,53 @@ impl Site {
     /// Kills the program and starts it again.
     fn kill_and_restart(mut self) -> Self {
         assert_eq!(self.program.end("KILL"), None);
+        self.restart()
+    }
+
+    /// Starts the program again after its end.
+    pub(crate) fn restart(self) -> Self {
         let port = self.http.port();
         Self::with(self.program.restart(), port)
     }
 
     /// One call; status and body.
     pub(crate) fn call(&self, method: &str, path: &str, body: Option<&Value>) -> (u16, Value) {
+        let reply = self.try_call(method, path, body);
+        reply.unwrap_or_else(|why| panic!("{method} {path}: {why} {}", self.program.text()))
+    }
+
+    /// The same, for a program that may end meanwhile.
+    pub(crate) fn try_call(&self, method: &str, path: &str, body: Option<&Value>) -> io::Result<(u16, Value)> {
         let body = body.map(Value::to_string).unwrap_or_default();
-        let mut stream = TcpStream::connect(self.http).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut stream = TcpStream::connect(self.http)?;
+        stream.set_read_timeout(Some(Duration::from_secs(20)))?;
         let request = format!(
             "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
             self.token,
             body.len(),
         );
-        stream.write_all(request.as_bytes()).unwrap();
+        stream.write_all(request.as_bytes())?;
         let mut reply = String::new();
-        stream.read_to_string(&mut reply).unwrap();
-        let (head, body) = reply
-            .split_once("\r\n\r\n")
-            .unwrap_or_else(|| panic!("{method} {path}: {reply:?} {}", self.program.text()));
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, serde_json::from_str(body).unwrap_or(Value::Null))
+        stream.read_to_string(&mut reply)?;
+        let (head, body) = reply.split_once("\r\n\r\n").ok_or(io::ErrorKind::UnexpectedEof)?;
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or(io::ErrorKind::InvalidData)?;
+        Ok((status, serde_json::from_str(body).unwrap_or(Value::Null)))
+    }
+
+    /// The owners and addresses of all A records.
+    pub(crate) fn all_records(&self) -> BTreeMap<String, String> {
+        let mut records = BTreeMap::new();
+        for page in 1.. {
+            let (status, body) = self.call("GET", &format!("{RECORDS}?perPage=1000&page={page}"), None);
+            assert_eq!(status, 200, "{body}");
+            let items = body["items"].as_array().unwrap();
+            if items.is_empty() {
+                break;
+            }
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            records.extend(items.iter().map(|item| (text(&item["name"]), text(&item["content"]["ip"]))));
+        }
+        records
     }
 
     /// Creates a record; its id.
@@ -85,13 +111,13 @@ impl Site {
     }
 
     /// The answer section as text.
-    fn answers(&self, qname: &str, qtype: Rtype) -> Vec<String> {
+    pub(crate) fn answers(&self, qname: &str, qtype: Rtype) -> Vec<String> {
         describe(&self.program.ask(&Question::new(qname, qtype))).sections.remove("answer").unwrap_or_default()
     }
 }
 
 /// The path of the record collection.
-const RECORDS: &str = "/api/collections/coredns_records/records";
+pub(crate) const RECORDS: &str = "/api/collections/coredns_records/records";
 
 #[test]
 fn each_write_is_answered_by_the_next_query_and_survives_a_kill() {

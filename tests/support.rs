@@ -198,6 +198,12 @@ impl Program {
         self.child.id()
     }
 
+    /// Kills it without waiting for the end.
+    pub(crate) fn kill(&self) {
+        let kill = format!("kill -s KILL {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
     /// Starts it anew in the same folder after it ended.
     pub(crate) fn restart(self) -> Self {
         let port = self.port;

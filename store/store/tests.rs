@@ -572,55 +572,6 @@ fn a_zone_that_does_not_add_up_is_withheld_and_the_others_are_served() {
     store.apply(edit(vec![Op::Create(NewRow { owner: name("b.example.net."), ..other() })])).unwrap();
 }
 
-#[test]
-fn flipped_bits_in_the_file_are_never_served() {
-    let folder = tempfile::tempdir().unwrap();
-    let needle = b"\x0bneedle-0042";
-    {
-        let store = open(folder.path());
-        let other = NewRow { zone: name("example.net."), owner: name("a.example.net."), ..new("a A 192.0.2.2") };
-        store.apply(edit(vec![Op::Create(other), import(BASE)])).unwrap();
-        let rows = (0..400).map(|at| create(&format!("n{at} TXT needle-{at:04}"))).collect();
-        store.apply(edit(rows)).unwrap();
-    }
-    let file = folder.path().join("zonda.redb");
-    let sound = std::fs::read(&file).unwrap();
-    let at: Vec<_> =
-        sound.windows(needle.len()).enumerate().filter(|(_, found)| found == needle).map(|(at, _)| at).collect();
-    assert!(!at.is_empty());
-    let whole = {
-        let store = open(folder.path());
-        served(&store, &apex())
-    };
-    let step = sound.len() / 40;
-    for offset in at.iter().map(|at| at + 5).chain((0..40).map(|part| part * step + 77)) {
-        let mut bad = sound.clone();
-        bad[offset] ^= 0x10;
-        std::fs::write(&file, &bad).unwrap();
-        let Ok(opened) = Store::open(folder.path()) else {
-            continue;
-        };
-        let mut good = BTreeMap::new();
-        let damaged = opened.store.load(&mut |info, nodes| {
-            good.insert(name::to_text(&info.apex), nodes.iter().flat_map(print).collect::<Vec<_>>());
-        });
-        let Ok(damaged) = damaged else { continue };
-        match good.get("example.org.") {
-            Some(lines) => assert_eq!(*lines, whole, "{offset}"),
-            None => assert_eq!(damaged[0].0, apex()),
-        }
-        if opened.damaged.is_some() {
-            assert!(matches!(opened.store.apply(edit(vec![create("x A 192.0.2.1")])), Err(EditError::Store(_))));
-        }
-    }
-    for length in [0, 1, 100, 4096, sound.len() / 2, sound.len() - 1] {
-        std::fs::write(&file, &sound[..length]).unwrap();
-        if let Ok(opened) = Store::open(folder.path()) {
-            opened.store.load(&mut |_, _| panic!("{length}")).unwrap_err();
-        }
-    }
-}
-
 /// What the killed process of the next test does: edits, printing each id once it is acknowledged.
 #[test]
 fn child_that_is_killed() {
