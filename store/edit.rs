@@ -5,7 +5,7 @@ use domain::base::Serial;
 use domain::base::iana::Rtype;
 use thiserror::Error;
 
-use crate::{Faulty, Name, Record, Row, RowId, StoreError, Timestamp, Written};
+use crate::{Faulty, HistoryError, Name, Record, Row, RowId, StoreError, Timestamp, Written};
 
 /// A change that is applied whole or not at all, in one transaction.
 pub struct Edit {
@@ -45,6 +45,9 @@ pub enum Op {
         /// All its records; the first SOA gives the serial if that is ahead of the served one.
         records: Vec<Record>,
     },
+    /// Takes a zone back to how it was at a serial, as far as its journal goes; also a zone that was removed. Comes first
+    /// of what an edit does to a zone.
+    Revert(Name, Serial),
     /// Removes a zone and all its rows, also one that is damaged.
     RemoveZone(Name),
 }
@@ -119,9 +122,22 @@ pub enum EditError {
     /// There is no such zone.
     #[error("there is no zone {}", crate::name::to_text(.0))]
     NoZone(Name),
+    /// The zone cannot be taken back.
+    #[error(transparent)]
+    History(HistoryError),
     /// The database could not take it.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<HistoryError> for EditError {
+    fn from(error: HistoryError) -> Self {
+        match error {
+            HistoryError::NoZone(apex) => Self::NoZone(apex),
+            HistoryError::Store(error) => Self::Store(error),
+            error @ HistoryError::NoSerial { .. } => Self::History(error),
+        }
+    }
 }
 
 /// A zone's new state, as those who serve it need it. Changes of one commit are given together.

@@ -11,8 +11,8 @@ use crate::db::{Read, Table};
 use crate::edit::JournalEntry;
 use crate::{Name, Row, StoreError};
 
-/// A record as the journal keeps it.
-pub(crate) type Entry = (Name, Rtype, Option<u32>, Bytes);
+/// A record as the journal keeps it: owner, type, TTL (`None`: the server's default) and rdata.
+pub type Entry = (Name, Rtype, Option<u32>, Bytes);
 
 /// What changes in the table when an entry is added.
 pub(crate) struct Append {
@@ -54,12 +54,12 @@ pub(crate) fn keys(header: &Header) -> impl Iterator<Item = Vec<u8>> {
 }
 
 /// The difference between two states of some rows: what is gone and what is new, without what only moved.
-#[derive(Default)]
-pub(crate) struct Difference {
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Difference {
     /// Records taken away.
-    pub(crate) removed: Vec<Entry>,
+    pub removed: Vec<Entry>,
     /// Records put in.
-    pub(crate) added: Vec<Entry>,
+    pub added: Vec<Entry>,
 }
 
 impl Difference {

@@ -11,6 +11,7 @@ mod codec;
 mod db;
 mod digest;
 pub mod edit;
+mod history;
 mod import;
 mod journal;
 pub mod name;
@@ -29,6 +30,8 @@ pub mod types;
 mod writer;
 pub mod zonefile;
 
+pub use history::HistoryError;
+pub use journal::{Difference, Entry};
 pub use name::Name;
 pub use record::{Faulty, Record, Row, RowId, Timestamp, Written};
 pub use store::{Opened, Publish, Store, StoreError, ZoneInfo};

@@ -352,7 +352,7 @@ fn complete(apex_key: &[u8], zone: &mut StagedZone, now: Timestamp) {
 }
 
 /// The row that zonda makes for a zone without one of this type.
-fn generated_row(apex: &Name, rtype: Rtype, now: Timestamp) -> Row {
+pub(crate) fn generated_row(apex: &Name, rtype: Rtype, now: Timestamp) -> Row {
     // An apex too long for a name below it is its own server and mailbox.
     let below = |label: &str| name::parse(label, Some(apex)).unwrap_or_else(|_| apex.clone());
     let mut rdata = below(GENERATED_SERVER).as_slice().to_vec();
@@ -426,7 +426,7 @@ fn replaced(zone: &StagedZone) -> Option<&Header> {
 }
 
 /// Whether two rows are the same record; the serial of a SOA is the store's and does not count.
-fn is_equal(a: &Row, b: &Row) -> bool {
+pub(crate) fn is_equal(a: &Row, b: &Row) -> bool {
     let rdata = match a.rtype {
         Rtype::SOA => serial::with_serial(&a.rdata, 0) == serial::with_serial(&b.rdata, 0),
         _ => a.rdata == b.rdata,

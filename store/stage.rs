@@ -109,6 +109,7 @@ impl<'a> Stage<'a> {
                 Ok(())
             }
             Op::Import { apex, records } => self.import(op, &apex, records),
+            Op::Revert(apex, serial) => self.revert(op, &apex, serial),
             Op::RemoveZone(apex) => self.remove_zone(op, &apex),
         }
     }

@@ -10,7 +10,9 @@ use crate::codec::Header;
 use crate::db::{Db, OpenedDb, Read, Table};
 use crate::edit::{Applied, Change, Edit, EditError, JournalEntry, NodeData};
 use crate::writer::{Work, Writer};
-use crate::{Name, Row, RowId, Serial, Timestamp, codec, name, pages, removed, schema, tables};
+use crate::{
+    Difference, HistoryError, Name, Row, RowId, Serial, Timestamp, codec, history, name, pages, removed, schema, tables,
+};
 
 /// Why the store cannot be opened, read or written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -250,6 +252,28 @@ impl Store {
             };
             header.map_or(Ok(Vec::new()), |header| tables::journal(view, &header, most))
         })
+    }
+
+    /// What leads from one serial of a zone to another, SOA records first; either may be the older one.
+    pub fn difference(&self, apex: &Name, from: Serial, to: Serial) -> Result<Difference, HistoryError> {
+        self.past(apex, |view| history::difference(view, apex, from, to))
+    }
+
+    /// The nodes of a zone as they were at a serial, in canonical order; also of a zone that was removed. The way back is
+    /// [`Op::Revert`](crate::edit::Op::Revert).
+    pub fn nodes_at(&self, apex: &Name, serial: Serial) -> Result<Vec<NodeData>, HistoryError> {
+        self.past(apex, |view| history::nodes_at(view, apex, serial))
+    }
+
+    /// Reads something of a zone's past.
+    fn past<R>(&self, apex: &Name, read: impl FnOnce(&dyn Read) -> Result<R, HistoryError>) -> Result<R, HistoryError> {
+        self.shared.db.check_sound()?;
+        self.shared.check_withheld(&name::order_key(apex))?;
+        // What concerns the zone passes through as it is; what concerns the disk is for the database to know.
+        self.shared.db.read(|view| match read(view) {
+            Err(HistoryError::Store(error)) => Err(error),
+            other => Ok(other),
+        })?
     }
 
     /// A small value that the store keeps for others (accounts, secrets) under `key`.

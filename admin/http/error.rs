@@ -94,6 +94,7 @@ impl ApiError {
                 faults.add("id", "validation_pk_invalid", "The record primary key is invalid or already exists.");
             }
             EditError::NoRow(_) | EditError::NoZone(_) => return Self::not_found(),
+            EditError::History(why) => return Self::bad_request(sentence(&why.to_string())),
             EditError::Store(why) => return Self::store(&why),
         }
         Self::fields(message, faults)

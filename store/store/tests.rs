@@ -16,6 +16,7 @@ use crate::zonefile::{Options, read_text};
 use crate::{Faulty, Record, types};
 
 mod damage;
+mod history;
 mod removed;
 
 fn name(text: &str) -> Name {

@@ -20,7 +20,7 @@ fn sound() -> (Vec<u8>, BTreeMap<String, Vec<NodeData>>) {
     let mut zones = BTreeMap::new();
     store.load(&mut |info, nodes| drop(zones.insert(name::to_text(&info.apex), nodes))).unwrap();
     drop(store);
-    (std::fs::read(folder.path().join(FILE_NAME)).unwrap(), zones)
+    (fs::read(folder.path().join(FILE_NAME)).unwrap(), zones)
 }
 
 /// What became of a file.
@@ -39,7 +39,7 @@ enum Outcome {
 /// Opens a changed file and tries all there is; what comes out of it has to be right.
 fn attempt(octets: &[u8], zones: &BTreeMap<String, Vec<NodeData>>) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join(FILE_NAME), octets).unwrap();
+    fs::write(folder.path().join(FILE_NAME), octets).unwrap();
     let opened = match Store::open(folder.path()) {
         Ok(opened) => opened,
         Err(error) => {
