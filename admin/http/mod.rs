@@ -26,6 +26,7 @@ mod records;
 mod routes;
 mod server;
 mod site;
+mod stream;
 mod time;
 mod token;
 mod zonefile;

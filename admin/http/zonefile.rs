@@ -1,22 +1,18 @@
 //! Zone files over HTTP: written into a body as it is sent, and read from one.
 
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::SystemTime;
 
-use axum::body::{Body, Bytes};
-use hyper::body::Frame;
+use axum::body::Body;
 use store::edit::{Api, Edit, EditError, Op};
 use store::rules::{self, Severity};
 use store::zonefile::{self, Options, Parsed, Writer};
 use store::{Name, Serial, Store, StoreError};
-use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use super::error::{ApiError, sentence};
 use super::site::Site;
-use engine::log;
+use super::stream::{self, Outlet};
 
 /// What an import did.
 pub(super) struct Imported {
@@ -101,40 +97,25 @@ fn check(apex: &Name, parsed: &Parsed) -> (Vec<Line>, Vec<Line>) {
     (errors, warnings)
 }
 
-/// A body that is a zone's file, written while it is sent; `None` if there is no such zone.
+/// A body that is a zone's file; `None` if there is no such zone.
 pub(super) async fn export(site: &Arc<Site>, apex: Name) -> Result<Option<Body>, ApiError> {
-    let Ok(permit) = Arc::clone(&site.exports).acquire_owned().await else {
-        return Err(ApiError::not_found());
-    };
-    let (sender, mut pieces) = channel(PIECES_MAX);
     let ttl_default = site.default_ttl;
-    let writing = Arc::clone(site);
-    tokio::spawn(async move {
-        let done = writing.blocking(move |store| write(store, &apex, ttl_default, &sender)).await;
-        if let Ok(Err(why)) = done {
-            log::error(&format!("HTTP service: an export failed: {why}"));
-        }
-        drop(permit);
-    });
-    // The status depends on the first piece; later trouble cuts the body off, which a client notices.
-    match pieces.recv().await {
-        None => Ok(None),
-        Some(Err(Failed)) => Err(ApiError::internal("an export failed at its beginning")),
-        Some(Ok(first)) => Ok(Some(Body::new(Pieces { first: Some(first), rest: pieces }))),
-    }
+    stream::body(site, "an export", move |store, outlet| write(store, &apex, ttl_default, outlet)).await
 }
 
-/// Writes a zone piece by piece; ends early, without an error, when nobody takes them any more.
-fn write(store: &Store, apex: &Name, ttl_default: u32, to: &Sender<Piece>) -> Result<(), StoreError> {
-    let mut writer: Option<Writer<Outlet<'_>>> = None;
+/// Writes a zone; ends early, without an error, when nobody takes it any more.
+fn write(store: &Store, apex: &Name, ttl_default: u32, to: &mut Outlet) -> Result<(), StoreError> {
+    let mut to = Some(to);
+    let mut writer: Option<Writer<&mut Outlet>> = None;
     let mut failed: Option<io::Error> = None;
-    let visited = store.nodes(apex, &mut |node| {
+    store.nodes(apex, &mut |node| {
         if failed.is_some() {
             return;
         }
-        let begun = match writer.take() {
-            Some(writer) => Ok(writer),
-            None => Writer::new(Outlet { piece: Vec::with_capacity(PIECE_OCTETS), to }, apex, ttl_default),
+        let begun = match (writer.take(), to.take()) {
+            (Some(writer), _) => Ok(writer),
+            (None, Some(to)) => Writer::new(to, apex, ttl_default),
+            (None, None) => return,
         };
         let written = begun.and_then(|mut begun| {
             begun.node(&node)?;
@@ -144,12 +125,7 @@ fn write(store: &Store, apex: &Name, ttl_default: u32, to: &Sender<Piece>) -> Re
             Ok(begun) => writer = Some(begun),
             Err(why) => failed = Some(why),
         }
-    });
-    if let Err(why) = visited {
-        // Without this the body would end as a whole one does.
-        let _ = to.blocking_send(Err(Failed));
-        return Err(why);
-    }
+    })?;
     if let Some(writer) = writer {
         // Fails only if nobody listens.
         let _ = writer.finish();
@@ -157,66 +133,8 @@ fn write(store: &Store, apex: &Name, ttl_default: u32, to: &Sender<Piece>) -> Re
     Ok(())
 }
 
-/// Part of a body, or the end of one that is not whole.
-type Piece = Result<Bytes, Failed>;
-
-/// The writing of a body has failed; the log knows why.
-#[derive(Debug, thiserror::Error)]
-#[error("the zone could not be read to its end")]
-struct Failed;
-
-/// Gathers octets and sends them off in pieces.
-struct Outlet<'a> {
-    /// The piece at work.
-    piece: Vec<u8>,
-    /// Where whole pieces go.
-    to: &'a Sender<Piece>,
-}
-
-impl io::Write for Outlet<'_> {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.piece.extend_from_slice(octets);
-        if self.piece.len() >= PIECE_OCTETS {
-            self.flush()?;
-        }
-        Ok(octets.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        let piece = std::mem::replace(&mut self.piece, Vec::with_capacity(PIECE_OCTETS));
-        let sent = self.to.blocking_send(Ok(piece.into()));
-        sent.map_err(|_| io::ErrorKind::BrokenPipe.into())
-    }
-}
-
-/// The body that pieces make.
-struct Pieces {
-    /// The piece that was waited for.
-    first: Option<Bytes>,
-    /// The others.
-    rest: Receiver<Piece>,
-}
-
-impl hyper::body::Body for Pieces {
-    type Data = Bytes;
-    type Error = Failed;
-
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Failed>>> {
-        if let Some(first) = self.first.take() {
-            return Poll::Ready(Some(Ok(Frame::data(first))));
-        }
-        self.rest.poll_recv(context).map(|piece| piece.map(|piece| piece.map(Frame::data)))
-    }
-}
-
 /// What zone files that come over HTTP are called.
 const FILE: &str = "zonefile";
 
 /// Faults that are told of one zone file.
 const LINES_MAX: usize = 1000;
-
-/// Octets in one piece of a body.
-const PIECE_OCTETS: usize = 64 * 1024;
-
-/// Pieces that wait to be sent.
-const PIECES_MAX: usize = 4;
