@@ -15,6 +15,7 @@ use store::rules::{self, Severity};
 use store::zonefile::{self, Options};
 use store::{Name, Serial, Store, StoreError, name};
 
+use crate::backup;
 use crate::check::{check, parse_zone, zone_faults};
 use crate::pid_file::PidFile;
 use crate::remote::Remote;
@@ -87,6 +88,25 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// Write a back-up of a database to a file; works while zonda is running
+    Backup {
+        /// The folder of the database (`data_dir` in the Corefile)
+        data: PathBuf,
+        /// The file; what it held before is replaced once the back-up is whole
+        file: PathBuf,
+    },
+    /// Make a database from a back-up, after checking all of it; the folder must have none
+    Restore {
+        /// The file of the back-up
+        file: PathBuf,
+        /// The folder of the database
+        data: PathBuf,
+    },
+    /// Give room that a database does not need back to the file system; zonda must not be running on it
+    Compact {
+        /// The folder of the database
+        data: PathBuf,
+    },
     #[command(external_subcommand)]
     Other(Vec<String>),
 }
@@ -104,6 +124,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), String> 
         }
         Some(Command::Import { file, zone }) => import(&flags, &file, zone.as_deref()),
         Some(Command::Export { zone, output }) => export(&flags, &zone, output.as_deref()),
+        Some(Command::Backup { data, file }) => backup::backup(&data, &file, || databases(&flags)),
+        Some(Command::Restore { file, data }) => backup::restore(&file, &data),
+        Some(Command::Compact { data }) => backup::compact(&data),
         None if flags.version => {
             log::plain(crate::VERSION);
             log::plain(crate::BUILD);
@@ -260,9 +283,8 @@ fn export(flags: &ServeFlags, zone: &str, output: Option<&Path>) -> Result<(), S
 
 /// The database of the Corefile that holds a zone, or would: that of the block with the longest zone above it.
 fn database(flags: &ServeFlags, apex: &Name) -> Result<Pocketbase, String> {
-    let corefile = read_corefile(flags)?;
-    let all = plugin::pocketbases(&corefile, &|name| std::env::var(name).ok()).map_err(|why| why.to_string())?;
-    all.into_iter()
+    databases(flags)?
+        .into_iter()
         .filter_map(|(zones, database)| {
             let above = zones.iter().filter(|zone| apex.ends_with(zone)).map(|zone| zone.len()).max();
             above.map(|octets| (octets, database))
@@ -270,6 +292,12 @@ fn database(flags: &ServeFlags, apex: &Name) -> Result<Pocketbase, String> {
         .max_by_key(|(octets, _)| *octets)
         .map(|(_, database)| database)
         .ok_or_else(|| format!("the Corefile has no pocketbase line for {}", name::to_text(apex)))
+}
+
+/// The databases of the Corefile, with the zones of their blocks.
+fn databases(flags: &ServeFlags) -> Result<Vec<(Vec<Name>, Pocketbase)>, String> {
+    let corefile = read_corefile(flags)?;
+    plugin::pocketbases(&corefile, &|name| std::env::var(name).ok()).map_err(|why| why.to_string())
 }
 
 /// The serial of a zone that did not change.
@@ -294,4 +322,6 @@ const EXAMPLES: &str = "Examples:
   zonda -conf /etc/zonda/Corefile -p 1053      serve another one, on port 1053 where it names none
   zonda check Corefile db.example.org          find faults before a restart does
   zonda import db.example.org --zone example.org
-  zonda export example.org > db.example.org";
+  zonda export example.org > db.example.org
+  zonda backup pb_data zonda.backup            while zonda is running, or not
+  zonda restore zonda.backup pb_data";

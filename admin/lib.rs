@@ -4,6 +4,7 @@
 //! business; this room only starts it and hands it zones.
 #![deny(unsafe_code)]
 
+mod backup;
 mod check;
 pub mod cli;
 pub mod http;

@@ -1,5 +1,6 @@
 //! A running server as the command line sees it: its HTTP service on this machine.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -67,6 +68,18 @@ impl Remote {
             reply.body_mut().with_config().limit(u64::MAX).read_to_vec().map_err(|why| self.unreachable(&why))?;
         text.extend_from_slice(&octets);
         Ok(())
+    }
+
+    /// Writes a back-up of the server's database.
+    pub(crate) fn backup(&self, to: &mut impl io::Write) -> Result<(), String> {
+        let path = format!("{}/api/zonda/backup", self.base);
+        let reply = self.agent.get(path).header("Authorization", &self.token).call();
+        let mut reply = reply.map_err(|why| self.unreachable(&why))?;
+        if !reply.status().is_success() {
+            return self.reply(Ok(reply)).map(|_| ());
+        }
+        let copied = io::copy(&mut reply.body_mut().with_config().limit(u64::MAX).reader(), to);
+        copied.map(|_| ()).map_err(|why| format!("the back-up of the server at {}: {why}", self.base))
     }
 
     /// The address of a zone's file.

@@ -12,7 +12,7 @@ use engine::plugin::corefile::Corefile;
 use engine::plugin::{Housekeeping, Pocketbase, Ready, setup};
 use engine::zone::Hub;
 use indicatif::{ProgressBar, ProgressStyle};
-use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
 use signal_hook::iterator::Signals;
 use store::{Store, name};
 
@@ -40,8 +40,9 @@ struct Database {
 pub fn run(config: RunConfig) -> Result<(), String> {
     let begun = Instant::now();
     // Signals are caught before anything is open, so that none can cut a start short.
+    // SIGXFSZ is caught so that a file at its limit is an error of the write, as a full disk is, and not the end.
     let mut signals =
-        Signals::new([SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2]).map_err(|why| why.to_string())?;
+        Signals::new([SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGXFSZ]).map_err(|why| why.to_string())?;
     let hub = Hub::new();
     let environment = |name: &str| std::env::var(name).ok();
     let Ready { server, listeners, mut services, served } = setup(&config.corefile, &hub, &environment)

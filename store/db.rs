@@ -8,7 +8,7 @@ use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use redb::{
@@ -129,7 +129,7 @@ impl Db {
     /// Opens the database in a folder, making both if they are missing.
     pub(crate) fn open(folder: &Path) -> Result<OpenedDb, StoreError> {
         let at = |path: &Path, error| io_error(&path.display().to_string(), &error);
-        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| at(folder, error))?;
+        make_folder(folder)?;
         let path = folder.join(FILE_NAME);
         match fs::metadata(&path) {
             Ok(found) if found.len() == 0 => {
@@ -233,6 +233,17 @@ impl Db {
         work().inspect_err(|error| self.close_after(error, generation))
     }
 
+    /// Gives room that is not needed back to the file system. Nothing else may be going on.
+    pub(crate) fn compact(self) -> Result<(), StoreError> {
+        self.check_sound()?;
+        let open = self.open.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let Some(mut database) = open.database else {
+            return Ok(());
+        };
+        database.compact().map_err(fault)?;
+        database.close().map_err(fault)
+    }
+
     /// Begins a transaction, after opening the database if it is not.
     fn begin<R>(&self, begin: impl FnOnce(&Database) -> Result<R, StoreError>) -> Result<(R, u64), StoreError> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -279,26 +290,80 @@ impl Db {
     }
 }
 
-/// Makes a new database file, whole or not at all.
+/// Whether a folder has a database.
+pub(crate) fn is_in(folder: &Path) -> bool {
+    folder.join(FILE_NAME).exists()
+}
+
+/// Octets that a folder's database takes.
+pub(crate) fn octets(folder: &Path) -> Result<u64, StoreError> {
+    let path = folder.join(FILE_NAME);
+    let found = fs::metadata(&path).map_err(|error| io_error(&path.display().to_string(), &error))?;
+    Ok(found.len())
+}
+
+/// Makes the database of a folder, whole or not at all, from what `fill` puts into it; `Err` inside leaves none.
+pub(crate) fn make<R, E>(
+    folder: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> Result<Result<R, E>, StoreError>,
+) -> Result<Result<R, E>, StoreError> {
+    make_folder(folder)?;
+    let path = folder.join(FILE_NAME);
+    let new = path.with_extension("restored");
+    let at = |path: &Path, error: io::Error| io_error(&path.display().to_string(), &error);
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options.open(&new).map_err(|error| at(&new, error))?;
+    let filled = fill_file(&new, fill);
+    match &filled {
+        Ok(Ok(_)) => finish(folder, &new, &path)?,
+        // What was begun is of no use, and if it cannot be removed, of no harm.
+        _ => drop(fs::remove_file(&new)),
+    }
+    filled
+}
+
+/// Makes an empty database file, whole or not at all.
 fn create(folder: &Path, path: &Path) -> Result<(), StoreError> {
     let new = path.with_extension("new");
-    let at = |path: &PathBuf, error: io::Error| io_error(&path.display().to_string(), &error);
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&new)
-        .map_err(|error| at(&new, error))?;
+    let mut options = OpenOptions::new();
+    // What is there of an earlier attempt, or of another process, is opened and not lost.
+    options.write(true).create(true).truncate(false).mode(0o600);
+    options.open(&new).map_err(|error| io_error(&new.display().to_string(), &error))?;
+    fill_file(&new, |_| Ok(Ok::<_, StoreError>(())))??;
+    finish(folder, &new, path)
+}
+
+/// Makes a folder that is nobody else's.
+fn make_folder(folder: &Path) -> Result<(), StoreError> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|error| io_error(&folder.display().to_string(), &error))
+}
+
+/// Fills a new database file in one transaction.
+fn fill_file<R, E>(
+    new: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> Result<Result<R, E>, StoreError>,
+) -> Result<Result<R, E>, StoreError> {
     let shown = new.display().to_string();
-    let database = builder(false).create(&new).map_err(|error| fault_at(&shown, error))?;
+    let database = builder(false).create(new).map_err(|error| fault_at(&shown, error))?;
     let transaction = database.begin_write().map_err(fault)?;
-    open_tables(&transaction)?;
-    transaction.commit().map_err(fault)?;
+    let mut view = View(open_tables(&transaction)?);
+    let filled = fill(&mut view)?;
+    drop(view);
+    match &filled {
+        Ok(_) => transaction.commit().map_err(fault)?,
+        Err(_) => transaction.abort().map_err(fault)?,
+    }
     database.close().map_err(fault)?;
-    fs::rename(&new, path).map_err(|error| at(&new, error))?;
-    let folder = folder.to_path_buf();
-    fs::File::open(&folder).and_then(|folder| folder.sync_all()).map_err(|error| at(&folder, error))
+    Ok(filled)
+}
+
+/// Gives a new file its name, and makes that durable.
+fn finish(folder: &Path, new: &Path, path: &Path) -> Result<(), StoreError> {
+    let at = |path: &Path, error: io::Error| io_error(&path.display().to_string(), &error);
+    fs::rename(new, path).map_err(|error| at(new, error))?;
+    fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| at(folder, error))
 }
 
 /// The settings that every opening shares.

@@ -7,6 +7,7 @@
 //! This room never sees a packet, a socket or HTTP, and redb is named in `db.rs` alone.
 #![deny(unsafe_code)]
 
+pub mod backup;
 mod codec;
 mod db;
 mod digest;
@@ -30,6 +31,7 @@ pub mod types;
 mod writer;
 pub mod zonefile;
 
+pub use backup::{Backup, BackupError};
 pub use history::HistoryError;
 pub use journal::{Difference, Entry};
 pub use name::Name;

@@ -1,13 +1,15 @@
 //! The open store.
 
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
+use crate::backup::{self, Backup, BackupError};
 use crate::codec::Header;
-use crate::db::{Db, OpenedDb, Read, Table};
+use crate::db::{self, Db, OpenedDb, Read, Table};
 use crate::edit::{Applied, Change, Edit, EditError, JournalEntry, NodeData};
 use crate::writer::{Work, Writer};
 use crate::{
@@ -116,6 +118,24 @@ impl Store {
     #[cfg(test)]
     pub(crate) fn shared(&self) -> &Shared {
         &self.shared
+    }
+
+    /// Makes a folder's database from a back-up, whole or not at all; there must be none yet.
+    pub fn restore(folder: &Path, from: &mut dyn io::Read) -> Result<Backup, BackupError> {
+        backup::restore(folder, from)
+    }
+
+    /// Gives room in a folder's file that is not needed back to the file system; octets before and after. Nobody may have
+    /// the folder open.
+    pub fn compact(folder: &Path) -> Result<(u64, u64), StoreError> {
+        let before = db::octets(folder)?;
+        Db::open(folder)?.db.compact()?;
+        Ok((before, db::octets(folder)?))
+    }
+
+    /// Writes a back-up of the present state, while edits go on.
+    pub fn backup(&self, to: &mut dyn io::Write) -> Result<Backup, BackupError> {
+        backup::write(&self.shared, to)
     }
 
     /// Sets who is told of each commit; replaces the former one.
@@ -321,10 +341,10 @@ fn system_clock() -> Timestamp {
 }
 
 /// A zone's order key and header, or why that cannot be read.
-type Found = (Vec<u8>, Result<Header, StoreError>);
+pub(crate) type Found = (Vec<u8>, Result<Header, StoreError>);
 
 /// All headers in canonical order of their zones.
-fn headers(view: &dyn Read) -> Result<Vec<Found>, StoreError> {
+pub(crate) fn headers(view: &dyn Read) -> Result<Vec<Found>, StoreError> {
     let mut headers = Vec::new();
     view.scan(Table::Zones, &[], &mut |key, value| {
         let header = Header::decode(value).map_err(|_| tables::zone_damaged(key, "its header cannot be read"));
@@ -337,13 +357,22 @@ fn headers(view: &dyn Read) -> Result<Vec<Found>, StoreError> {
 /// All nodes of a zone, once they are known to be sound.
 fn whole_zone(view: &dyn Read, header: &Header) -> Result<Vec<NodeData>, StoreError> {
     let mut nodes = Vec::new();
+    visit_zone(view, header, &mut |node| nodes.push(node))?;
+    Ok(nodes)
+}
+
+/// Whether a zone is sound.
+pub(crate) fn sound_zone(view: &dyn Read, header: &Header) -> Result<(), StoreError> {
+    visit_zone(view, header, &mut |_| ())
+}
+
+/// Visits the nodes of a zone, perhaps in a file that is damaged.
+fn visit_zone(view: &dyn Read, header: &Header, visit: &mut dyn FnMut(NodeData)) -> Result<(), StoreError> {
     // Below a damaged page anything can be found, and not all of it is met with an error.
-    let read = catch_unwind(AssertUnwindSafe(|| tables::zone_nodes(view, header, &mut |node| nodes.push(node))));
-    read.unwrap_or_else(|_| {
+    catch_unwind(AssertUnwindSafe(|| tables::zone_nodes(view, header, visit))).unwrap_or_else(|_| {
         let key = name::order_key(&header.apex);
         Err(tables::zone_damaged(&key, "its records cannot be read"))
-    })?;
-    Ok(nodes)
+    })
 }
 
 /// A zone's line in the list.

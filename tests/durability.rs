@@ -1,4 +1,4 @@
-//! What survives when the program or its disk fails: kills under many writers, a disk without room.
+//! What survives when the program or its disk fails: kills under many writers, a disk without room, back-ups.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use serde_json::json;
 use store::Rtype;
 
+use crate::cases::describe;
 use crate::http::{RECORDS, Site};
+use crate::support::{Question, free_port, run};
 
 #[test]
 fn no_acknowledged_write_is_lost_by_kills_under_16_writers() {
@@ -85,3 +87,105 @@ fn kill(rounds: usize) {
         assert!(!site.program.text().contains("damaged"), "{}", site.program.text());
     }
 }
+
+#[test]
+fn without_room_on_the_disk_writes_fail_reads_go_on_and_room_is_enough_for_writes_again() {
+    let site = Site::start();
+    let record = |name: &str| {
+        json!({"zone": "example.org.", "name": name, "record_type": "TXT", "ttl": 60,
+            "content": {"text": "x".repeat(20_000)}})
+    };
+    assert_eq!(site.call("POST", RECORDS, Some(&record("first"))).0, 200);
+    let file = site.program.folder.path().join("pb_data/zonda.redb");
+    site.program.limit_files(Some(file.metadata().unwrap().len()));
+    let mut written = 1;
+    let refused = loop {
+        match site.call("POST", RECORDS, Some(&record(&format!("r{written}")))) {
+            (200, _) => written += 1,
+            refused => break refused,
+        }
+        assert!(written < 1_000, "the limit has no effect");
+    };
+    assert_eq!((refused.0, refused.1["message"].as_str().unwrap()), (507, FULL));
+    for _ in 0..3 {
+        assert_eq!(site.call("POST", RECORDS, Some(&record("more"))).0, 507);
+        assert_eq!(site.call("GET", RECORDS, None).1["totalItems"], written);
+        for (name, rcode) in [("first.example.org.", "NOERROR"), ("more.example.org.", "NXDOMAIN")] {
+            let answer = describe(&site.program.ask(&Question::new(name, Rtype::TXT)));
+            assert_eq!(answer.status[0], rcode);
+        }
+    }
+    site.program.limit_files(None);
+    assert_eq!(site.call("POST", RECORDS, Some(&record("more"))).0, 200);
+    assert_eq!(site.call("GET", RECORDS, None).1["totalItems"], written + 1);
+    site.program.kill();
+    let site = site.restart();
+    assert_eq!(site.call("GET", RECORDS, None).1["totalItems"], written + 1);
+}
+
+#[test]
+fn a_second_program_on_the_same_folder_is_told_so() {
+    let site = Site::start();
+    let folder = site.program.folder.path();
+    let corefile = std::fs::read_to_string(folder.join("Corefile")).unwrap();
+    let ports = [(site.program.port, free_port()), (site.http.port(), free_port())];
+    let corefile = ports.iter().fold(corefile, |text, (old, new)| text.replace(&format!(":{old}"), &format!(":{new}")));
+    std::fs::write(folder.join("second"), corefile).unwrap();
+    let (code, _, stderr) = run(folder, &["-conf", "second"]);
+    assert_eq!(code, Some(1));
+    assert!(stderr.trim_end().ends_with("pb_data/zonda.redb is in use by another process"), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+}
+
+#[test]
+fn a_back_up_is_made_from_the_server_and_from_the_folder_and_is_restored() {
+    let mut site = Site::start();
+    for at in 0..20 {
+        let record = json!({"zone": "example.org.", "name": format!("r{at}"), "record_type": "A", "ttl": 60,
+            "content": {"ip": "192.0.2.1"}});
+        assert_eq!(site.call("POST", RECORDS, Some(&record)).0, 200);
+    }
+    let folder = site.program.folder.path().to_owned();
+    let good = |arguments: &[&str]| {
+        let (code, stdout, stderr) = run(&folder, arguments);
+        assert_eq!(code, Some(0), "{arguments:?}: {stdout}{stderr}");
+        stdout
+    };
+    let bad = |arguments: &[&str], why: &str| {
+        let (code, stdout, stderr) = run(&folder, arguments);
+        assert_eq!(code, Some(1), "{arguments:?}: {stdout}{stderr}");
+        assert!(stderr.contains(why), "{arguments:?}: {stderr}");
+    };
+    assert_eq!(good(&["backup", "pb_data", "online"]), "online: 1 zones with 22 records\n");
+    std::fs::write(folder.join("empty"), "").unwrap();
+    bad(&["backup", "-conf", "empty", "pb_data", "x"], "is in use by another process, and the Corefile does not name");
+    bad(&["compact", "pb_data"], "stop it first");
+    assert_eq!(site.program.end("TERM"), Some(0));
+    good(&["backup", "pb_data", "offline"]);
+    let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
+    assert!(read("online") == read("offline"), "both are the same state");
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::metadata(folder.join("online")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "it holds secrets");
+
+    good(&["restore", "online", "copy"]);
+    good(&["backup", "copy", "again"]);
+    assert!(read("again") == read("online"));
+    bad(&["restore", "online", "copy"], "there is a database in copy already");
+    std::fs::write(folder.join("cut"), &read("online")[..500]).unwrap();
+    bad(&["restore", "cut", "other"], "cut: the back-up is cut short");
+    bad(&["restore", "Corefile", "other"], "Corefile: this is not a back-up of zonda");
+    bad(&["backup", "nowhere", "x"], "nowhere is no folder");
+    assert!(!folder.join("x").exists() && !folder.join("x.part").exists());
+
+    // The server goes on with what was restored.
+    std::fs::remove_dir_all(folder.join("pb_data")).unwrap();
+    good(&["restore", "online", "pb_data"]);
+    assert!(good(&["compact", "pb_data"]).contains("octets before"));
+    let site = site.restart();
+    assert_eq!(site.answers("r19.example.org.", Rtype::A), ["r19.example.org. 60 IN A 192.0.2.1"]);
+    assert_eq!(site.all_records().len(), 20);
+}
+
+/// What a client reads when the disk is full.
+const FULL: &str = "The disk of the server is full, nothing was written.";

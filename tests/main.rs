@@ -8,7 +8,7 @@
 //! * `ways`: both ways in, where io_uring is forbidden, and what a service manager sees
 //! * `plugins`: each plugin over a real socket
 //! * `program`: the command line
-//! * `durability`: kills under many writers, a disk without room
+//! * `durability`: kills under many writers, a disk without room, back-ups
 //! * `http`: records written over HTTP and answered over DNS
 //! * `peers`: the answers of other servers to the same questions
 //! * `readme`: every example of the README

@@ -198,6 +198,13 @@ impl Program {
         self.child.id()
     }
 
+    /// Bounds the octets of each file that it writes, or with `None` ends that.
+    pub(crate) fn limit_files(&self, octets: Option<u64>) {
+        use rustix::process::{Pid, Resource, Rlimit, prlimit};
+        let pid = Pid::from_raw(self.child.id() as i32);
+        prlimit(pid, Resource::Fsize, Rlimit { current: octets, maximum: None }).unwrap();
+    }
+
     /// Kills it without waiting for the end.
     pub(crate) fn kill(&self) {
         let kill = format!("kill -s KILL {}", self.child.id());

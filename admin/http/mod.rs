@@ -11,6 +11,7 @@
 mod account;
 mod attempts;
 mod auth;
+mod backup;
 mod body;
 mod call;
 mod collections;

@@ -20,7 +20,7 @@ use super::call::{Call, Query, Reply};
 use super::error::ApiError;
 use super::fields::Fields;
 use super::site::Site;
-use super::{auth, collections, listen, records, zones};
+use super::{auth, backup, collections, listen, records, zones};
 
 /// A row of the table.
 pub(super) struct Route {
@@ -82,6 +82,7 @@ pub(super) const ROUTES: &[Route] = routes! {
     GET    "/api/collections/{collection}/records/{id}"       Records   NONE     records::view;
     PATCH  "/api/collections/{collection}/records/{id}"       Records   RECORD   records::update;
     DELETE "/api/collections/{collection}/records/{id}"       Records   NONE     records::delete;
+    GET    "/api/zonda/backup"                                Superuser NONE     backup::get;
     GET    "/api/zonda/zones"                                 Superuser NONE     zones::list;
     DELETE "/api/zonda/zones/{zone}"                          Superuser NONE     zones::remove;
     GET    "/api/zonda/zones/{zone}/zonefile"                 Superuser NONE     zones::export;

@@ -15,6 +15,7 @@ use crate::rules::records_to_nodes;
 use crate::zonefile::{Options, read_text};
 use crate::{Faulty, Record, types};
 
+mod backup;
 mod damage;
 mod history;
 mod removed;
@@ -477,8 +478,7 @@ fn the_folder_is_private_and_belongs_to_one_process() {
 fn a_newer_schema_is_refused_in_words() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
-    let newer =
-        |view: &mut dyn crate::db::Write| tables::set_counter(view, tables::SCHEMA, 99).map(|()| ((), Then::Commit));
+    let newer = |view: &mut dyn db::Write| tables::set_counter(view, tables::SCHEMA, 99).map(|()| ((), Then::Commit));
     store.shared.db.write(newer).unwrap();
     drop(store);
     let error = Store::open(folder.path()).err().unwrap();

@@ -127,10 +127,13 @@ pub(super) fn exchange(server: SocketAddr, request: &[u8]) -> Answer {
     let _ = stream.write_all(request);
     let mut octets = Vec::new();
     let _ = stream.read_to_end(&mut octets);
-    let answer = String::from_utf8(octets).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
+    let end = octets.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or_else(|| panic!("no answer: {octets:?}"));
+    let head = str::from_utf8(&octets[..end]).unwrap();
+    let body = &octets[end + 4..];
     let is_chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
-    let text = if is_chunked { join_chunks(body) } else { body.to_owned() };
+    let body = if is_chunked { join_chunks(body) } else { body.to_owned() };
+    // A back-up is no text.
+    let text = String::from_utf8_lossy(&body).into_owned();
     Answer {
         status: head.split(' ').nth(1).unwrap().parse().unwrap(),
         body: serde_json::from_str(&text).unwrap_or_default(),
@@ -140,15 +143,17 @@ pub(super) fn exchange(server: SocketAddr, request: &[u8]) -> Answer {
 }
 
 /// The body in chunks (RFC 9112 §7.1), which has to have its end.
-fn join_chunks(mut rest: &str) -> String {
-    let mut text = String::new();
+fn join_chunks(mut rest: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
     loop {
-        let (length, after) = rest.split_once("\r\n").expect("a body that is whole");
+        let end = rest.windows(2).position(|two| two == b"\r\n").expect("a body that is whole");
+        let length = str::from_utf8(&rest[..end]).unwrap();
+        rest = &rest[end + 2..];
         match usize::from_str_radix(length, 16).unwrap() {
-            0 => return text,
+            0 => return body,
             length => {
-                text.push_str(&after[..length]);
-                rest = &after[length + 2..];
+                body.extend_from_slice(&rest[..length]);
+                rest = &rest[length + 2..];
             }
         }
     }

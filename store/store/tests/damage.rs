@@ -70,7 +70,7 @@ fn a_zone_whose_header_cannot_be_read_is_replaced_or_removed() {
     for op in [import(BASE), Op::RemoveZone(apex())] {
         let folder = tempfile::tempdir().unwrap();
         let store = damaged_store(folder.path());
-        let bad = |view: &mut dyn crate::db::Write| {
+        let bad = |view: &mut dyn db::Write| {
             view.put(Table::Zones, &name::order_key(&apex()), b"\x01\xff")?;
             Ok(((), Then::Commit))
         };

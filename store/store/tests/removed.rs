@@ -76,7 +76,7 @@ fn zones_that_left_first_are_forgotten_first_with_their_journals() {
     let count = |table| store.shared.db.read(|view| view.count(table)).unwrap();
     assert_eq!((count(Table::Removed), count(Table::Journal)), (12, 12));
     let prune = |bounds| {
-        let work = |view: &mut dyn crate::db::Write| {
+        let work = |view: &mut dyn db::Write| {
             let octets = tables::removed_octets(&*view)?;
             let left = prune(view, octets, &bounds)?;
             tables::set_counter(view, tables::REMOVED_OCTETS, left)?;
