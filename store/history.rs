@@ -160,7 +160,7 @@ pub(crate) fn nodes_at(view: &dyn Read, apex: &Name, serial: Serial) -> Result<V
             take(node, &record).ok_or_else(|| unfitting(&past.apex))?;
         }
     }
-    Ok(nodes.into_values().filter_map(tables::node_data).collect())
+    Ok(nodes.values().filter_map(|rows| tables::node_data(rows)).collect())
 }
 
 impl Stage<'_> {

@@ -13,7 +13,7 @@ use domain::base::iana::Rtype;
 
 use crate::codec::{Header, RowKey, encode_row};
 use crate::db::{Read, Table, Write};
-use crate::edit::{Api, EditError, JournalEntry, Turn};
+use crate::edit::{Api, EditError, JournalEntry, NodeData, Turn};
 use crate::journal::{self, Difference, entry_of};
 use crate::pages::Counts;
 use crate::rules::{self, Rule, Severity};
@@ -49,6 +49,8 @@ pub(crate) struct Touched {
     pub(crate) whole: bool,
     /// The owners that changed, by order key.
     pub(crate) owners: BTreeMap<Vec<u8>, Name>,
+    /// All its nodes, if it is new.
+    pub(crate) nodes: Option<Vec<NodeData>>,
 }
 
 /// Who asked for an edit and how it came in.
@@ -175,6 +177,10 @@ impl Plan {
                 apex: zone.apex.clone(),
                 whole: zone.header.is_none() || zone.is_imported && owners.len() > NODES_MAX,
                 owners,
+                nodes: zone
+                    .header
+                    .is_none()
+                    .then(|| zone.nodes.values().filter_map(|node| tables::node_data(&node.after)).collect()),
             };
             self.touched.insert(key.to_vec(), touched);
         }
@@ -223,7 +229,8 @@ impl Plan {
         }
         self.removes.push((Table::Numbers, zone.number.to_be_bytes().to_vec()));
         self.removes.push((Table::Zones, key.to_vec()));
-        self.touched.insert(key.to_vec(), Touched { apex: zone.apex.clone(), whole: true, owners: BTreeMap::new() });
+        let touched = Touched { apex: zone.apex.clone(), whole: true, owners: BTreeMap::new(), nodes: None };
+        self.touched.insert(key.to_vec(), touched);
         let mut gone: Vec<_> = zone.nodes.values().flat_map(|node| &node.before).map(|placed| &placed.row).collect();
         gone.sort_by_key(|row| row.rtype != Rtype::SOA);
         let header = zone.header.clone().or_else(|| zone.former.clone());
@@ -436,7 +443,7 @@ pub(crate) fn is_equal(a: &Row, b: &Row) -> bool {
 
 /// Checks the rules of zones at one owner.
 fn check_node(apex: &Name, node: &StagedNode, zone_op: usize) -> Result<(), EditError> {
-    let Some(data) = tables::node_data(node.after.clone()) else {
+    let Some(data) = tables::node_data(&node.after) else {
         return Ok(());
     };
     let faults = rules::check_node(apex, &data);

@@ -404,13 +404,15 @@ impl StagedZone {
     pub(crate) fn node_at(&self, view: &dyn Read, name: &Name) -> Result<Option<NodeData>, StoreError> {
         let owner_key = name::order_key(name);
         let stored = self.header.as_ref().filter(|_| !self.loaded);
-        let rows = match (self.nodes.get(&owner_key), stored) {
-            (Some(node), _) => node.after.clone(),
-            (None, Some(header)) => tables::node_rows(view, header.number, &header.apex, &owner_key)?,
-            (None, None) => Vec::new(),
+        let data = match (self.nodes.get(&owner_key), stored) {
+            (Some(node), _) => tables::node_data(&node.after),
+            (None, Some(header)) => {
+                tables::node_data(&tables::node_rows(view, header.number, &header.apex, &owner_key)?)
+            }
+            (None, None) => None,
         };
-        if let Some(data) = tables::node_data(rows) {
-            return Ok(Some(data));
+        if data.is_some() {
+            return Ok(data);
         }
         let staged = self.nodes.range(owner_key.clone()..).take_while(|(key, _)| key.starts_with(&owner_key));
         let mut exists = staged.into_iter().any(|(_, node)| !node.after.is_empty());

@@ -134,14 +134,14 @@ pub(crate) fn zone_nodes(view: &dyn Read, header: &Header, visit: &mut dyn FnMut
         sum.add(&placed);
         if owner_key != node.0 {
             let (_, rows) = std::mem::replace(&mut node, (owner_key, Vec::new()));
-            if let Some(data) = node_data(rows) {
+            if let Some(data) = node_data(&rows) {
                 visit(data);
             }
         }
         node.1.push(placed);
         Ok(true)
     })?;
-    if let Some(data) = node_data(node.1) {
+    if let Some(data) = node_data(&node.1) {
         visit(data);
     }
     sum.check(header)
@@ -183,13 +183,14 @@ impl Sum {
 
 /// The rows of one owner as data: RRsets by type, records in canonical order without repetition (RFC 4034 §6.3).
 /// `None` if there are no rows.
-pub(crate) fn node_data(rows: Vec<Placed>) -> Option<NodeData> {
+pub(crate) fn node_data(rows: &[Placed]) -> Option<NodeData> {
     let owner = rows.first()?.row.owner.clone();
     let mut rrsets: Vec<RrsetData> = Vec::new();
-    for Placed { row, .. } in rows {
+    for row in rows.iter().map(|placed| &placed.row) {
+        let record = (row.ttl, row.rdata.clone());
         match rrsets.iter_mut().find(|rrset| rrset.rtype == row.rtype) {
-            Some(rrset) => rrset.records.push((row.ttl, row.rdata)),
-            None => rrsets.push(RrsetData { rtype: row.rtype, records: vec![(row.ttl, row.rdata)] }),
+            Some(rrset) => rrset.records.push(record),
+            None => rrsets.push(RrsetData { rtype: row.rtype, records: vec![record] }),
         }
     }
     rrsets.sort_by_key(|rrset| rrset.rtype.to_int());

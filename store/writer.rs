@@ -200,8 +200,10 @@ impl Batch {
                     entry.insert(touched);
                 }
                 btree_map::Entry::Occupied(mut entry) => {
-                    entry.get_mut().whole |= touched.whole;
-                    entry.get_mut().owners.extend(touched.owners);
+                    let entry = entry.get_mut();
+                    entry.whole |= touched.whole;
+                    entry.owners.extend(touched.owners);
+                    entry.nodes = touched.nodes;
                 }
             }
         }
@@ -233,7 +235,10 @@ impl Batch {
 
 /// The new state of a zone, for those who serve it.
 fn change(view: &dyn Read, key: &[u8], touched: Touched) -> Result<Change, StoreError> {
-    let Touched { apex, whole, owners } = touched;
+    let Touched { apex, whole, owners, nodes } = touched;
+    if let Some(nodes) = nodes {
+        return Ok(Change::Whole { apex, nodes });
+    }
     let Some(header) = tables::header(view, key)? else {
         return Ok(Change::Removed { apex });
     };
@@ -245,7 +250,7 @@ fn change(view: &dyn Read, key: &[u8], touched: Touched) -> Result<Change, Store
     for (owner_key, owner) in owners {
         let rows = tables::node_rows(view, header.number, &apex, &owner_key)?;
         let empty = NodeData { owner, rrsets: Vec::new() };
-        nodes.push(tables::node_data(rows).unwrap_or(empty));
+        nodes.push(tables::node_data(&rows).unwrap_or(empty));
     }
     Ok(Change::Nodes { apex, nodes })
 }
