@@ -7,6 +7,7 @@ use bytes::Bytes;
 use domain::base::Serial;
 use domain::base::iana::Rtype;
 
+use crate::arena::Arena;
 use crate::digest::Digest;
 use crate::edit::{Api, JournalEntry};
 use crate::{Name, Row, Timestamp, Written};
@@ -160,6 +161,11 @@ pub(crate) fn encode_row(row: &Row) -> Vec<u8> {
 
 /// The row with these octets at this key, in the zone with this apex.
 pub(crate) fn decode_row(key: &RowKey, apex: &Name, octets: &[u8]) -> Result<Row, Broken> {
+    decode_row_in(key, apex, octets, &mut Arena::default())
+}
+
+/// The same for one of many rows, whose name and rdata come to lie in an arena.
+pub(crate) fn decode_row_in(key: &RowKey, apex: &Name, octets: &[u8], arena: &mut Arena) -> Result<Row, Broken> {
     let mut input = Decoder::new(octets)?;
     let flags = input.octet()?;
     let has = |bit: u8| flags & bit != 0;
@@ -167,7 +173,7 @@ pub(crate) fn decode_row(key: &RowKey, apex: &Name, octets: &[u8]) -> Result<Row
     let created = input.number()?;
     let updated = if has(flag::NEVER_UPDATED) { created } else { input.number()? };
     let ttl = if has(flag::TTL) { Some(input.number32()?) } else { None };
-    let owner = if has(flag::LOWER) { name_of_key(&key.owner)? } else { input.name()? };
+    let owner = if has(flag::LOWER) { name_of_key_in(&key.owner, arena)? } else { input.name()? };
     let written = if has(flag::WRITTEN) {
         Some(Box::new(Written {
             zone: input.text()?,
@@ -184,7 +190,7 @@ pub(crate) fn decode_row(key: &RowKey, apex: &Name, octets: &[u8]) -> Result<Row
         owner,
         rtype: key.rtype,
         ttl,
-        rdata: Bytes::copy_from_slice(input.0),
+        rdata: arena.copy(input.0),
         written,
         generated: has(flag::GENERATED),
         created,
@@ -258,28 +264,37 @@ pub(crate) fn decode_entry(octets: &[u8]) -> Result<JournalEntry, Broken> {
 
 /// The lower-case name with this [`order_key`](crate::name::order_key).
 pub(crate) fn name_of_key(key: &[u8]) -> Result<Name, Broken> {
-    let mut labels = Vec::with_capacity(8);
+    name_of_key_in(key, &mut Arena::default())
+}
+
+/// The same, with its octets in an arena.
+fn name_of_key_in(key: &[u8], arena: &mut Arena) -> Result<Name, Broken> {
+    let mut wire = [0; NAME_OCTETS_MAX];
+    let mut length = 0;
+    // Labels lie in the key from the right, each with a zero octet behind it.
     let mut rest = key;
-    while !rest.is_empty() {
-        let end = rest.iter().position(|&octet| octet == 0).ok_or(Broken)?;
-        labels.push(&rest[..end]);
-        rest = &rest[end + 1..];
-    }
-    let mut wire = Vec::with_capacity(key.len() + 1);
-    for label in labels.iter().rev() {
-        let length_at = wire.len();
-        wire.push(0);
-        let mut octets = label.iter();
+    while let Some((&end, labels)) = rest.split_last() {
+        if end != 0 {
+            return Err(Broken);
+        }
+        let start = labels.iter().rposition(|&octet| octet == 0).map_or(0, |zero| zero + 1);
+        let length_at = length;
+        length += 1;
+        let mut octets = labels[start..].iter();
         while let Some(&octet) = octets.next() {
-            wire.push(match octet {
+            *wire.get_mut(length).ok_or(Broken)? = match octet {
                 1 => octets.next().filter(|&&octet| octet == 1 || octet == 2).ok_or(Broken)? - 1,
                 _ => octet,
-            });
+            };
+            length += 1;
         }
-        wire[length_at] = u8::try_from(wire.len() - length_at - 1).map_err(|_| Broken)?;
+        let label_octets = u8::try_from(length - length_at - 1).map_err(|_| Broken)?;
+        *wire.get_mut(length_at).ok_or(Broken)? = label_octets;
+        rest = &labels[..start];
     }
-    wire.push(0);
-    Name::from_octets(Bytes::from(wire)).map_err(|_| Broken)
+    length += 1;
+    let wire = wire.get(..length).ok_or(Broken)?;
+    Name::from_octets(arena.copy(wire)).map_err(|_| Broken)
 }
 
 /// Appends values.
@@ -375,6 +390,9 @@ impl<'a> Decoder<'a> {
         Name::from_octets(Bytes::copy_from_slice(self.octets()?)).map_err(|_| Broken)
     }
 }
+
+/// Octets of the longest name (RFC 1035 §3.1).
+const NAME_OCTETS_MAX: usize = 255;
 
 /// The version octet that every value begins with.
 const VERSION: u8 = 1;

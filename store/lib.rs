@@ -7,6 +7,7 @@
 //! This room never sees a packet, a socket or HTTP, and redb is named in `db.rs` alone.
 #![deny(unsafe_code)]
 
+mod arena;
 pub mod backup;
 mod codec;
 mod db;

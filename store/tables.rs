@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use domain::base::iana::Rtype;
 
-use crate::codec::{Broken, Header, RowKey, decode_entry, decode_row, name_of_key};
+use crate::arena::Arena;
+use crate::codec::{Broken, Header, RowKey, decode_entry, decode_row, decode_row_in, name_of_key};
 use crate::db::{Read, Table, Write};
 use crate::digest::{Digest, Hashed};
 use crate::edit::{JournalEntry, NodeData, RrsetData};
@@ -98,7 +99,7 @@ pub(crate) fn node_rows(
     owner_key: &[u8],
 ) -> Result<Vec<Placed>, StoreError> {
     let mut rows = Vec::new();
-    scan_rows(view, &RowKey::node(number, owner_key), apex, &mut |_, placed| {
+    scan_rows(view, &RowKey::node(number, owner_key), apex, Arena::default(), &mut |_, placed| {
         rows.push(placed);
         Ok(true)
     })?;
@@ -111,7 +112,7 @@ pub(crate) fn zone_rows(
     header: &Header,
     visit: &mut dyn FnMut(Vec<u8>, Placed) -> Result<bool, StoreError>,
 ) -> Result<(), StoreError> {
-    scan_rows(view, &header.number.to_be_bytes(), &header.apex, visit)
+    scan_rows(view, &header.number.to_be_bytes(), &header.apex, Arena::shared(), visit)
 }
 
 /// Visits the rows at a name and below it in the same order, until told to stop.
@@ -122,7 +123,7 @@ pub(crate) fn rows_below(
     visit: &mut dyn FnMut(Vec<u8>, Placed) -> Result<bool, StoreError>,
 ) -> Result<(), StoreError> {
     let prefix = [&header.number.to_be_bytes()[..], owner_key].concat();
-    scan_rows(view, &prefix, &header.apex, visit)
+    scan_rows(view, &prefix, &header.apex, Arena::default(), visit)
 }
 
 /// Visits the nodes of a zone in canonical order, and says at the end whether the zone is what its header says. What
@@ -190,7 +191,11 @@ pub(crate) fn node_data(rows: &[Placed]) -> Option<NodeData> {
         let record = (row.ttl, row.rdata.clone());
         match rrsets.iter_mut().find(|rrset| rrset.rtype == row.rtype) {
             Some(rrset) => rrset.records.push(record),
-            None => rrsets.push(RrsetData { rtype: row.rtype, records: vec![record] }),
+            None => {
+                // Most owners have one, and there are many owners.
+                rrsets.reserve_exact(1);
+                rrsets.push(RrsetData { rtype: row.rtype, records: vec![record] });
+            }
         }
     }
     rrsets.sort_by_key(|rrset| rrset.rtype.to_int());
@@ -249,17 +254,18 @@ pub(crate) fn zone_damaged(apex_key: &[u8], why: &str) -> StoreError {
     StoreError::Damaged(format!("the zone {apex} is damaged: {why}"))
 }
 
-/// Visits the rows whose keys begin with `prefix`.
+/// Visits the rows whose keys begin with `prefix`; their octets come to lie in an arena.
 fn scan_rows(
     view: &dyn Read,
     prefix: &[u8],
     apex: &Name,
+    mut arena: Arena,
     visit: &mut dyn FnMut(Vec<u8>, Placed) -> Result<bool, StoreError>,
 ) -> Result<(), StoreError> {
     view.scan(Table::Records, prefix, &mut |key, value| {
-        let damaged = |Broken| zone_damaged(&name::order_key(apex), "a record cannot be read");
+        let damaged = |_: Broken| zone_damaged(&name::order_key(apex), "a record cannot be read");
         let key = RowKey::decode(key).map_err(damaged)?;
-        let row = decode_row(&key, apex, value).map_err(damaged)?;
+        let row = decode_row_in(&key, apex, value, &mut arena).map_err(damaged)?;
         visit(key.owner, Placed { place: key.place, row })
     })
 }
