@@ -113,12 +113,17 @@ impl Stage<'_> {
         import: Import,
         differing: Vec<Differing>,
     ) -> Result<(), EditError> {
+        let key = name::order_key(apex);
+        self.zone(op, apex)?;
+        let Some(mut zone) = self.zones.remove(&key) else {
+            return Ok(());
+        };
         let mut records: Vec<_> = import.records.into_iter().map(Some).collect();
-        let mut fresh = Vec::new();
-        let now = self.now;
-        let zone = self.zone(op, apex)?;
+        // New rows are listed as the import gave them.
+        let first_place = self.next.place;
+        self.next.place += records.len() as u64;
         // What this edit has done to the zone before is replaced, too.
-        let mut owners: HashSet<Vec<u8>> = zone.nodes.keys().cloned().collect();
+        let mut untouched: HashSet<Vec<u8>> = zone.nodes.keys().cloned().collect();
         for (run, rows) in differing {
             let records = records.get_mut(run).unwrap_or_default();
             let owner = match (rows.first(), records.first()) {
@@ -126,52 +131,46 @@ impl Stage<'_> {
                 (None, Some(Some((owner, ..)))) => owner.clone(),
                 _ => continue,
             };
-            owners.remove(&owner);
+            untouched.remove(&owner);
             let node = zone.nodes.entry(owner).or_insert_with(|| StagedNode::new(rows));
             node.op = Some(op);
             let old = std::mem::take(&mut node.after).into_iter().filter(|placed| !placed.row.generated);
             let mut spare: HashMap<_, Placed> = old.map(|placed| (content(&placed.row), placed)).collect();
-            for (owner, at, record) in records.iter_mut().filter_map(Option::take) {
-                let Some(mut old) = spare.remove(&(record.rtype, canonical(record.rtype, &record.rdata))) else {
-                    fresh.push((at, owner, record));
-                    continue;
+            let mut fresh = Vec::new();
+            for (_, at, record) in records.iter_mut().filter_map(Option::take) {
+                let spare = match spare.is_empty() {
+                    true => None,
+                    false => spare.remove(&(record.rtype, canonical(record.rtype, &record.rdata))),
                 };
-                if !is_equal(&old.row, &record) {
-                    old.row = Row {
-                        owner: record.owner,
-                        ttl: Some(record.ttl),
-                        rdata: record.rdata,
-                        written: None,
-                        updated: now,
-                        ..old.row
-                    };
+                match spare {
+                    Some(old) => node.after.push(self.kept(old, record)),
+                    None => {
+                        let place = first_place + at as u64;
+                        fresh.push(Placed { place, row: self.imported(&zone.apex, record)? });
+                    }
                 }
-                node.after.push(old);
             }
+            node.after.append(&mut fresh);
+            drop_duplicates(node);
         }
-        for (owner, node) in &mut zone.nodes {
-            if owners.contains(owner) {
+        for owner in untouched {
+            if let Some(node) = zone.nodes.get_mut(&owner) {
                 node.op = Some(op);
                 node.after.clear();
             }
         }
-        // Rows are listed as the import gave them.
-        fresh.sort_unstable_by_key(|(at, ..)| *at);
-        let mut seen = HashSet::new();
-        for (_, owner, record) in fresh {
-            let placed = Placed { place: self.place(), row: self.imported(apex, record)? };
-            if let Some(node) = self.zone(op, apex)?.nodes.get_mut(&owner) {
-                node.after.push(placed);
-                seen.insert(owner);
-            }
-        }
-        let zone = self.zone(op, apex)?;
-        for owner in seen {
-            if let Some(node) = zone.nodes.get_mut(&owner) {
-                drop_duplicates(node);
-            }
-        }
+        self.zones.insert(key, zone);
         Ok(())
+    }
+
+    /// The row of a record that stays, with what is new about it.
+    fn kept(&self, old: Placed, record: Record) -> Placed {
+        if is_equal(&old.row, &record) {
+            return old;
+        }
+        let Placed { place, row: old } = old;
+        let (owner, ttl, rdata) = (record.owner, Some(record.ttl), record.rdata);
+        Placed { place, row: Row { owner, ttl, rdata, written: None, updated: self.now, ..old } }
     }
 
     /// A new row for an imported record.

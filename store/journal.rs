@@ -26,9 +26,7 @@ pub(crate) struct Append {
 
 /// Adds an entry to the zone's journal; the header counts it.
 pub(crate) fn append(view: &dyn Read, header: &mut Header, mut entry: JournalEntry) -> Result<Append, StoreError> {
-    let records = entry.removed.iter().chain(&entry.added);
-    if !entry.complete || records.map(|(owner, .., rdata)| owner.len() + rdata.len()).sum::<usize>() > ENTRY_OCTETS_MAX
-    {
+    if !entry.complete || octets(entry.removed.iter().chain(&entry.added)) > ENTRY_OCTETS_MAX {
         entry.complete = false;
         entry.removed.clear();
         entry.added.clear();
@@ -45,6 +43,11 @@ pub(crate) fn append(view: &dyn Read, header: &mut Header, mut entry: JournalEnt
     }
     header.journal = (first, next + 1, octets);
     Ok(Append { removed, key: key(header.number, next), value })
+}
+
+/// Octets of names and rdata, which is what the bound of an entry counts.
+pub(crate) fn octets<'e>(records: impl Iterator<Item = &'e Entry>) -> usize {
+    records.map(|(owner, .., rdata)| owner.len() + rdata.len()).sum()
 }
 
 /// The keys of all entries of a zone.

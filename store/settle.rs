@@ -119,16 +119,15 @@ impl Plan {
             return Ok(self.remove_zone(stage, key, zone, origin)?);
         }
         complete(key, zone, stage.now);
-        let mut difference = Difference::default();
+        let mut changed = Changed::default();
         let mut owners = BTreeMap::new();
         for (owner_key, node) in &mut zone.nodes {
-            if node.compare(&mut difference)
+            if changed.add(node)
                 && let Some(placed) = node.after.first().or_else(|| node.before.first())
             {
                 owners.insert(owner_key.clone(), placed.row.owner.clone());
             }
         }
-        difference.cancel();
         for (owner_key, node) in &zone.nodes {
             if node.op.is_some() || owners.contains_key(owner_key) {
                 check_node(&zone.apex, node, zone.op)?;
@@ -141,7 +140,7 @@ impl Plan {
             return Err(StoreError::Internal("a zone was left without a SOA record".into()).into());
         };
         let soa_changed = soa_before.as_ref().is_none_or(|before| !is_equal(before, &soa));
-        let (added, removed) = (difference.added.len(), difference.removed.len());
+        let Changed { added, removed, mut difference, is_too_big, .. } = changed;
         let old = zone.header.as_ref().map(|header| header.serial);
         let new = new_serial(zone, soa_changed || added + removed > 0, stage.now);
         soa.rdata = serial::with_serial(&soa.rdata, new);
@@ -167,7 +166,7 @@ impl Plan {
                 who: origin.who.clone(),
                 api: origin.api,
                 // What a damaged zone held is not known.
-                complete: !zone.discard,
+                complete: !zone.discard && !is_too_big,
                 removed: difference.removed,
                 added: difference.added,
             };
@@ -310,6 +309,42 @@ impl Plan {
                 }
             }
         }
+    }
+}
+
+/// What an edit changes of a zone, the SOA record left aside.
+#[derive(Default)]
+struct Changed {
+    /// Records put in.
+    added: usize,
+    /// Records taken away.
+    removed: usize,
+    /// The records, unless they are too many for the journal.
+    difference: Difference,
+    /// Octets of their names and rdata.
+    octets: usize,
+    /// Whether they are too many.
+    is_too_big: bool,
+}
+
+impl Changed {
+    /// Adds what changed at an owner; whether anything did.
+    fn add(&mut self, node: &mut StagedNode) -> bool {
+        let mut own = Difference::default();
+        let changed = node.compare(&mut own);
+        own.cancel();
+        self.added += own.added.len();
+        self.removed += own.removed.len();
+        if !self.is_too_big {
+            self.octets += journal::octets(own.removed.iter().chain(&own.added));
+            self.is_too_big = self.octets > journal::ENTRY_OCTETS_MAX;
+            self.difference.removed.append(&mut own.removed);
+            self.difference.added.append(&mut own.added);
+            if self.is_too_big {
+                self.difference = Difference::default();
+            }
+        }
+        changed
     }
 }
 
