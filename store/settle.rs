@@ -83,6 +83,7 @@ impl Plan {
         plan.rows = named.into_iter().map(|row| stage.staged(row.id).cloned().unwrap_or(row)).collect();
         // Pages of a table are neighbours when their keys are; random ids of a big import would touch each many times.
         plan.puts.sort_unstable_by(|a, b| (a.0 as usize, &a.1).cmp(&(b.0 as usize, &b.1)));
+        plan.removes.sort_unstable_by(|a, b| (a.0 as usize, &a.1).cmp(&(b.0 as usize, &b.1)));
         Ok(plan)
     }
 

@@ -33,6 +33,8 @@ pub(crate) struct Stage<'a> {
     places: HashMap<RowId, (Name, Vec<u8>)>,
     /// Ids that were drawn for this edit.
     drawn: HashSet<RowId>,
+    /// Random numbers that are not used yet.
+    random: Vec<u64>,
     /// For each step that named a row: the row as that step left it.
     pub(crate) named: Vec<Row>,
 }
@@ -94,6 +96,7 @@ impl<'a> Stage<'a> {
             zones: BTreeMap::new(),
             places: HashMap::new(),
             drawn: HashSet::new(),
+            random: Vec::new(),
             named: Vec::new(),
         }
     }
@@ -367,8 +370,7 @@ impl<'a> Stage<'a> {
     /// A free id: 18 digits at random.
     pub(crate) fn draw(&mut self) -> Result<RowId, StoreError> {
         loop {
-            let random =
-                getrandom::u64().map_err(|error| StoreError::Internal(format!("no random numbers: {error}")))?;
+            let random = self.random()?;
             let id = DRAWN_FROM + random % (IDS.end() - DRAWN_FROM + 1);
             if self.view.get(Table::Ids, &id.to_be_bytes())?.is_none()
                 && !self.places.contains_key(&id)
@@ -377,6 +379,18 @@ impl<'a> Stage<'a> {
                 return Ok(id);
             }
         }
+    }
+
+    /// A random number. The system is asked for many at once, since an import needs as many as it has records.
+    fn random(&mut self) -> Result<u64, StoreError> {
+        if let Some(random) = self.random.pop() {
+            return Ok(random);
+        }
+        let mut octets = [0; 8 * RANDOM_AT_ONCE];
+        getrandom::fill(&mut octets).map_err(|error| StoreError::Internal(format!("no random numbers: {error}")))?;
+        let (numbers, _) = octets.as_chunks();
+        self.random.extend(numbers.iter().map(|number| u64::from_ne_bytes(*number)));
+        self.random.pop().ok_or_else(|| StoreError::Internal("no random numbers".into()))
     }
 
     /// The next place in order of insertion.
@@ -485,6 +499,9 @@ fn row(new: NewRow, id: RowId, created: Timestamp, updated: Timestamp) -> Row {
 
 /// What an id can be: 1 to 18 digits.
 const IDS: std::ops::RangeInclusive<RowId> = 1..=999_999_999_999_999_999;
+
+/// Random numbers that are asked for together.
+const RANDOM_AT_ONCE: usize = 32;
 
 /// The least id of 18 digits.
 const DRAWN_FROM: RowId = 100_000_000_000_000_000;
