@@ -21,9 +21,8 @@ pub(crate) fn backup(
     file: &Path,
     databases: impl FnOnce() -> Result<Databases, String>,
 ) -> Result<(), String> {
-    if !data.is_dir() {
-        // Opening would make it.
-        return Err(format!("{} is no folder", data.display()));
+    if !Store::is_in(data) {
+        return Err(format!("there is no database in {}", data.display()));
     }
     let mut part = file.as_os_str().to_owned();
     part.push(".part");

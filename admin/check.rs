@@ -1,4 +1,4 @@
-//! `zonda check`: faults of Corefiles and zone files, all at once and before a restart finds them one by one.
+//! `zonda check`: faults of Corefiles, zone files and databases, all at once and before a restart finds them one by one.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use engine::plugin::corefile::{ConfigError, Corefile, FileSystem};
 use engine::zone::Hub;
 use store::rules::{self, Severity};
 use store::zonefile::{self, Options, Parsed};
-use store::{Name, name};
+use store::{Name, Store, name};
 
 /// A fault with its file and line, for people.
 pub(crate) type Fault = (Severity, String);
@@ -20,6 +20,7 @@ pub(crate) fn check(files: &[PathBuf], origin: Option<&Name>, port: u16) -> Resu
     let mut errors = 0;
     for path in files {
         let faults = match std::fs::read(path) {
+            _ if path.is_dir() => check_database(path),
             Ok(text) if is_zone_file(path, &text) => check_zone_file(path, origin),
             Ok(text) => check_corefile(path, &text, port),
             Err(why) => vec![(Severity::Error, format!("{}: {why}", path.display()))],
@@ -39,6 +40,24 @@ pub(crate) fn check(files: &[PathBuf], origin: Option<&Name>, port: u16) -> Resu
         1 => Err("1 error".into()),
         errors => Err(format!("{errors} errors")),
     }
+}
+
+/// The damage of a folder's database.
+fn check_database(folder: &Path) -> Vec<Fault> {
+    let error = |text: String| (Severity::Error, text);
+    if !Store::is_in(folder) {
+        return vec![error(format!("there is no database in {}", folder.display()))];
+    }
+    let opened = match Store::open(folder) {
+        Ok(opened) => opened,
+        Err(why) => return vec![error(why.to_string())],
+    };
+    let mut faults: Vec<Fault> = opened.damaged.into_iter().map(error).collect();
+    match opened.store.load(&mut |_, _| ()) {
+        Ok(damaged) => faults.extend(damaged.into_iter().map(|(_, why)| error(format!("{}: {why}", folder.display())))),
+        Err(why) => faults.push(error(why.to_string())),
+    }
+    faults
 }
 
 /// What rules a zone's records break, each with its place.

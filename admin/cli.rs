@@ -63,9 +63,9 @@ struct ServeFlags {
 /// What to do instead of serving.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Check Corefiles and zone files: all faults with file and line, exit code 1 if one is an error
+    /// Check Corefiles, zone files and databases: all faults with file and line, exit code 1 if one is an error
     Check {
-        /// Files to check; a file that holds an SOA record and is not named Corefile is a zone file
+        /// Files to check, and folders of databases that no server has open; a file that holds an SOA record and is not named Corefile is a zone file
         #[arg(required = true)]
         files: Vec<PathBuf>,
         /// The zone that zone files begin with; otherwise they name it themselves with $ORIGIN

@@ -97,6 +97,11 @@ pub(crate) struct Shared {
 }
 
 impl Store {
+    /// Whether a folder has a database; opening would make one.
+    pub fn is_in(folder: &Path) -> bool {
+        db::is_in(folder)
+    }
+
     /// Opens the folder's database (`zonda.redb`), making both when missing.
     ///
     /// Every page of the file is verified; the zones themselves are when they are read, all of them by [`Store::load`].

@@ -175,7 +175,7 @@ fn a_back_up_is_made_from_the_server_and_from_the_folder_and_is_restored() {
     std::fs::write(folder.join("cut"), &read("online")[..500]).unwrap();
     bad(&["restore", "cut", "other"], "cut: the back-up is cut short");
     bad(&["restore", "Corefile", "other"], "Corefile: this is not a back-up of zonda");
-    bad(&["backup", "nowhere", "x"], "nowhere is no folder");
+    bad(&["backup", "nowhere", "x"], "there is no database in nowhere");
     assert!(!folder.join("x").exists() && !folder.join("x.part").exists());
 
     // The server goes on with what was restored.
@@ -185,6 +185,48 @@ fn a_back_up_is_made_from_the_server_and_from_the_folder_and_is_restored() {
     let site = site.restart();
     assert_eq!(site.answers("r19.example.org.", Rtype::A), ["r19.example.org. 60 IN A 192.0.2.1"]);
     assert_eq!(site.all_records().len(), 20);
+}
+
+#[test]
+fn of_a_damaged_file_the_sound_zones_are_served_and_saved() {
+    let mut site = Site::start();
+    for zone in ["example.org.", "example.net."] {
+        let record = json!({"zone": zone, "name": "www", "record_type": "TXT", "ttl": 60, "content": {"text": zone}});
+        assert_eq!(site.call("POST", RECORDS, Some(&record)).0, 200);
+    }
+    let needle = json!({"zone": "example.org.", "name": "x", "record_type": "TXT", "ttl": 60,
+        "content": {"text": "needle"}});
+    assert_eq!(site.call("POST", RECORDS, Some(&needle)).0, 200);
+    let folder = site.program.folder.path().to_owned();
+    assert_eq!(site.program.end("TERM"), Some(0));
+    assert_eq!(run(&folder, &["check", "pb_data"]).1, "pb_data: OK\n");
+
+    let file = folder.join("pb_data/zonda.redb");
+    let mut octets = std::fs::read(&file).unwrap();
+    let found: Vec<usize> = (0..octets.len() - 6).filter(|at| octets[*at..].starts_with(b"needle")).collect();
+    found.iter().for_each(|at| octets[*at] = b'N');
+    std::fs::write(&file, &octets).unwrap();
+    let (code, _, stderr) = run(&folder, &["check", "pb_data"]);
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("the zone example.org. is damaged"), "{stderr}");
+
+    let mut site = site.restart();
+    assert_eq!(site.answers("www.example.net.", Rtype::TXT), ["www.example.net. 60 IN TXT \"example.net.\""]);
+    let answer = describe(&site.program.ask(&Question::new("x.example.org.", Rtype::TXT)));
+    assert_eq!(answer.status, ["REFUSED"]);
+    assert_eq!(site.call("POST", RECORDS, Some(&needle)).0, 500);
+    let text = site.program.text();
+    assert!(text.contains("zonda.redb is damaged") && text.contains("zone example.org. is damaged"), "{text}");
+
+    let (code, _, stderr) = run(&folder, &["backup", "pb_data", "saved"]);
+    assert_eq!((code, stderr.as_str()), (Some(1), "the zone example.org. is damaged and missing from the back-up\n"));
+    assert_eq!(site.program.end("TERM"), Some(0));
+    std::fs::remove_dir_all(folder.join("pb_data")).unwrap();
+    assert_eq!(run(&folder, &["restore", "saved", "pb_data"]).1, "pb_data: 1 zones with 3 records\n");
+    let site = site.restart();
+    assert_eq!(site.answers("www.example.net.", Rtype::TXT).len(), 1);
+    assert_eq!(site.call("POST", RECORDS, Some(&needle)).0, 200);
+    assert_eq!(site.answers("x.example.org.", Rtype::TXT).len(), 1);
 }
 
 /// What a client reads when the disk is full.
