@@ -148,6 +148,7 @@ impl Program {
 
     /// Runs a command that starts zonda in this folder, and waits until it answers on this port.
     pub(crate) fn run_command(mut command: Command, folder: TempDir, port: u16) -> Self {
+        let is_quiet = command.get_args().any(|argument| argument == "-quiet");
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let output = Arc::new(Mutex::new(String::new()));
         gather(child.stdout.take().unwrap(), &output);
@@ -157,6 +158,8 @@ impl Program {
             assert!(program.child.try_wait().unwrap().is_none(), "it ended: {}", program.text());
             exchange_udp(program.dns(), &Question::new("version.bind.", Rtype::TXT).message(), 100).is_some()
         });
+        // What it has printed comes over a pipe and a thread, in its own time.
+        program.wait("its start is told", |program| is_quiet || program.text().contains("answering over"));
         program
     }
 
