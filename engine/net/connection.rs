@@ -4,6 +4,7 @@
 //! order and leaves in as few writes as possible. Nothing is read while answers wait to be taken, so that a client that
 //! does not read is held by TCP's own window, and costs no more than one batch of answers.
 
+use std::io;
 use std::mem;
 use std::net::Shutdown;
 
@@ -28,7 +29,14 @@ pub(super) async fn serve<S: Stream, F: Responders>(id: Id, stream: &S, arrival:
             return;
         };
         incoming.octets = octets;
-        let Ok(1..) = result else { return };
+        match result {
+            Ok(1..) => {}
+            Ok(0) => return,
+            Err(error) => {
+                count_lost(&error, shared);
+                return;
+            }
+        }
         if !begun {
             shared.registry.borrow_mut().set_busy(id);
         }
@@ -99,11 +107,22 @@ async fn write<S: Stream, F: Responders>(stream: &S, out: Vec<u8>, shared: &Shar
     };
     match timeout(shared.limits.write, stream.write_all(out)).await {
         Ok((Ok(()), _)) => Ok(()),
-        Ok((Err(_), _)) => Err(Close),
+        Ok((Err(error), _)) => {
+            count_lost(&error, shared);
+            Err(Close)
+        }
         Err(_) => {
             count(&shared.counters.closed_slow);
             Err(Close)
         }
+    }
+}
+
+/// Counts a connection that failed, if it did because the client took nothing: the kernel's own patience
+/// (TCP_USER_TIMEOUT) may end before ours.
+fn count_lost<S: Stream, F: Responders>(error: &io::Error, shared: &Shared<S, F>) {
+    if error.kind() == io::ErrorKind::TimedOut {
+        count(&shared.counters.closed_slow);
     }
 }
 
