@@ -7,6 +7,7 @@
 //! * `manual`: the examples that a Corefile user knows
 //! * `ways`: both ways in, where io_uring is forbidden, and what a service manager sees
 //! * `plugins`: each plugin over a real socket
+//! * `stages`: plugins that change, limit or make up answers, in memory
 //! * `program`: the command line
 //! * `durability`: kills under many writers, a disk without room, back-ups
 //! * `http`: records written over HTTP and answered over DNS
@@ -23,5 +24,6 @@ mod peers;
 mod plugins;
 mod program;
 mod readme;
+mod stages;
 mod support;
 mod ways;

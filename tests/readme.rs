@@ -77,9 +77,20 @@ fn shell_examples_do_what_they_say() {
 #[test]
 fn corefile_examples_start() {
     let mut examples = blocks(&readme(), "corefile");
-    for path in
-        ["bind.rs", "chaos.rs", "errors.rs", "file/mod.rs", "log/mod.rs", "pocketbase.rs", "root.rs", "whoami.rs"]
-    {
+    for path in [
+        "any.rs",
+        "bind.rs",
+        "bufsize.rs",
+        "chaos.rs",
+        "errors.rs",
+        "file/mod.rs",
+        "header.rs",
+        "log/mod.rs",
+        "minimal.rs",
+        "pocketbase.rs",
+        "root.rs",
+        "whoami.rs",
+    ] {
         let source =
             std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("engine/plugin").join(path)).unwrap();
         let page: Vec<&str> = source.lines().filter_map(|line| line.strip_prefix("//!")).collect();

@@ -11,12 +11,16 @@ mod context;
 pub mod corefile;
 mod server;
 
+mod any;
 mod bind;
+mod bufsize;
 mod chaos;
 mod errors;
 mod file;
+mod header;
 mod housekeeping;
 mod log;
+mod minimal;
 mod nsid;
 mod pocketbase;
 mod registry;

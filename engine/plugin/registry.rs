@@ -1,7 +1,9 @@
 //! Every plugin: its name, its place in the order, and how it is set up.
 
 use super::corefile::{ConfigError, Directive};
-use super::{Plugin, Setup, bind, chaos, errors, file, log, nsid, pocketbase, root, rrl, whoami};
+use super::{
+    Plugin, Setup, any, bind, bufsize, chaos, errors, file, header, log, minimal, nsid, pocketbase, root, rrl, whoami,
+};
 
 /// Sets up a plugin for one server block from all its lines there; None if it has no part in the chain.
 pub(super) type SetUp = fn(&[Directive], &mut Setup<'_>) -> Result<Option<Box<dyn Plugin>>, ConfigError>;
@@ -57,7 +59,7 @@ const ORDER: &[Row] = &[
     place("multisocket"),
     place("reload"),
     plugin("nsid", nsid::setup),
-    place("bufsize"),
+    plugin("bufsize", bufsize::setup),
     plugin("bind", bind::setup),
     place("debug"),
     place("ready"),
@@ -71,7 +73,7 @@ const ORDER: &[Row] = &[
     plugin("rrl", rrl::setup),
     place("local"),
     place("dns64"),
-    place("any"),
+    plugin("any", any::setup),
     plugin("chaos", chaos::setup),
     place("loadbalance"),
     place("tsig"),
@@ -79,10 +81,10 @@ const ORDER: &[Row] = &[
     place("acl"),
     plugin("pocketbase", pocketbase::setup),
     place("cache"),
-    place("header"),
+    plugin("header", header::setup),
     place("dnssec"),
     place("tls"),
-    place("minimal"),
+    plugin("minimal", minimal::setup),
     place("template"),
     place("transfer"),
     place("hosts"),

@@ -1,0 +1,199 @@
+//! Plugins that change, limit or make up answers, each in a server in memory.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use domain::base::iana::Rtype;
+use engine::plugin::corefile::Corefile;
+use engine::plugin::{Arrival, Server, Transport, Worker, setup};
+use engine::zone::Hub;
+
+use crate::cases::describe;
+use crate::support::{Question, address, server};
+
+/// A server and its one worker.
+struct Stage {
+    worker: Worker,
+    _server: Arc<Server>,
+}
+
+impl Stage {
+    /// Serves a Corefile whose first listener is asked.
+    fn new(corefile: &str) -> Self {
+        let server = server(corefile);
+        Self { worker: server.worker(), _server: server }
+    }
+
+    /// The answer to a question from a client over a transport, None for silence.
+    fn ask(&mut self, question: &Question, client: SocketAddr, transport: Transport) -> Option<Vec<u8>> {
+        let message = question.message();
+        let mut buffer = vec![0; 65_535];
+        buffer[..message.len()].copy_from_slice(&message);
+        let arrival = Arrival { client, local: address("192.0.2.53:53"), transport, listener: 0, idle: None };
+        let length = self.worker.answer(&mut buffer, message.len(), &arrival)?;
+        Some(buffer[..length].to_vec())
+    }
+
+    /// The answer over UDP to a client that no rule knows.
+    fn udp(&mut self, question: &Question) -> Vec<u8> {
+        self.ask(question, address("192.0.2.99:5353"), Transport::Udp).expect("an answer")
+    }
+
+    /// The answer as its status line followed by the records of each section.
+    fn lines(&mut self, qname: &str, qtype: Rtype) -> Vec<String> {
+        lines(&self.udp(&Question::new(qname, qtype)))
+    }
+}
+
+/// A message as its status line followed by the records of each section.
+fn lines(message: &[u8]) -> Vec<String> {
+    let mut found = describe(message);
+    let mut lines = vec![found.status.join(" ")];
+    for section in ["answer", "authority", "additional"] {
+        lines.extend(found.sections.remove(section).unwrap_or_default());
+    }
+    lines
+}
+
+/// The error of a block with these lines.
+fn fault(lines: &str) -> String {
+    let text = format!("example.org:0 {{\n{lines}\n}}\n");
+    let corefile = match Corefile::parse_text("Corefile", &text) {
+        Ok(corefile) => corefile,
+        Err(why) => return why.to_string(),
+    };
+    let Err(faults) = setup(&corefile, &Hub::new(), &|_| None) else { panic!("{text} starts") };
+    faults[0].to_string()
+}
+
+/// A folder with files in it.
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    folder
+}
+
+/// A block for example.org with its zone file and these lines.
+fn with_zone(folder: &tempfile::TempDir, lines: &str) -> Stage {
+    let root = folder.path().display();
+    Stage::new(&format!("example.org:0 {{\n    root {root}\n    file db\n{lines}\n}}\n"))
+}
+
+/// The zone of these tests.
+const ZONE: &str = "\
+@ 60 SOA ns1 host 1 1h 1h 1h 60
+@ 60 NS ns1
+@ 60 MX 10 mail
+@ 60 MX 20 mail2
+@ 60 MX 30 mail3.example.net.
+ns1 60 A 192.0.2.53
+mail 60 A 192.0.2.25
+mail2 60 A 192.0.2.26
+www 60 A 192.0.2.1
+www 60 A 192.0.2.2
+www 60 A 192.0.2.3
+www 60 A 192.0.2.4
+www 60 AAAA 2001:db8::1
+www 60 AAAA 2001:db8::2
+alias 60 CNAME www
+sub 60 NS ns.sub
+ns.sub 60 A 192.0.2.54
+big 60 TXT \"0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789\"
+big 60 TXT \"1123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789\"
+big 60 TXT \"2123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789\"
+big 60 TXT \"3123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789\"
+big 60 TXT \"4123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789\"
+";
+
+#[test]
+fn any_answers_any_with_hinfo_and_nothing_else() {
+    let mut stage = Stage::new("example.org:0 {\n    any\n    whoami\n}\n");
+    let hinfo = "example.org. 8482 IN HINFO \"ANY obsoleted\" \"See RFC 8482\"";
+    assert_eq!(stage.lines("example.org.", Rtype::ANY), ["NOERROR", hinfo]);
+    assert_eq!(stage.lines("example.org.", Rtype::HINFO)[0], "NOERROR aa");
+    assert!(fault("any x").contains("Wrong argument count or unexpected line ending after 'x'"));
+}
+
+#[test]
+fn minimal_keeps_the_answer_section_of_positive_answers_only() {
+    let folder = folder(&[("db", ZONE)]);
+    let mut plain = with_zone(&folder, "");
+    let mut minimal = with_zone(&folder, "    minimal");
+    for (qname, qtype, records) in [("example.org.", Rtype::MX, 3), ("www.example.org.", Rtype::A, 4)] {
+        let expected = &plain.lines(qname, qtype)[..=records];
+        assert_eq!(minimal.lines(qname, qtype), expected, "{qname}");
+    }
+    assert!(plain.lines("example.org.", Rtype::MX).len() > 4);
+    // A referral, a name error and an answer without data are their authority section.
+    for (qname, qtype) in
+        [("x.sub.example.org.", Rtype::A), ("nx.example.org.", Rtype::A), ("www.example.org.", Rtype::TXT)]
+    {
+        let whole = plain.lines(qname, qtype);
+        assert_eq!(minimal.lines(qname, qtype), whole, "{qname}");
+        assert!(whole.len() > 1);
+    }
+    assert_eq!(Stage::new(".:0 {\n    minimal\n    whoami\n}\n").lines("a.", Rtype::A), ["NOERROR aa"]);
+}
+
+#[test]
+fn header_sets_and_clears_flags_and_the_later_rule_wins() {
+    let flags = |stage: &mut Stage, rd: bool| {
+        let reply = stage.udp(&Question { recursion_desired: rd, ..Question::new("www.example.org.", Rtype::A) });
+        (reply[2] & 0x04 != 0, reply[2] & 0x01 != 0, reply[3] & 0x80 != 0)
+    };
+    for (rules, rd, expected) in [
+        ("", true, (true, true, false)),
+        ("response set ra", true, (true, true, true)),
+        ("response set ra rd\nresponse clear aa", false, (false, true, true)),
+        ("response set ra\nresponse clear ra", false, (true, false, false)),
+        ("query clear rd", true, (true, false, false)),
+        ("query set rd", false, (true, true, false)),
+        ("query set aa ra\nresponse clear aa", false, (false, false, false)),
+        ("set ra", false, (true, false, true)),
+        ("RESPONSE SET RA", false, (true, false, true)),
+    ] {
+        let mut stage = Stage::new(&format!(".:0 {{\n    header {{\n{rules}\n}}\n    whoami\n}}\n"));
+        assert_eq!(flags(&mut stage, rd), expected, "{rules}");
+    }
+    for (rules, error) in [
+        ("answer set ra", "invalid selector=answer should be query or response"),
+        ("query", "no flag action provided"),
+        ("query flip ra", "unknown flag action=flip, should be set or clear"),
+        ("query set", "invalid length for flags, at least one should be provided"),
+        ("query set tc", "unknown/unsupported flag=tc"),
+    ] {
+        let expected = format!("plugin/header: Corefile:3 - Error during parsing: setting up rule: {error}");
+        assert_eq!(fault(&format!("    header {{\n{rules}\n}}")), expected);
+    }
+}
+
+#[test]
+fn bufsize_lowers_the_size_of_the_client_and_never_raises_it() {
+    let folder = folder(&[("db", ZONE)]);
+    let big = |edns_size| Question { edns_size, ..Question::new("big.example.org.", Rtype::TXT) };
+    for (lines, edns_size, transport, truncated, announced) in [
+        ("", Some(1232), Transport::Udp, false, Some(1232)),
+        ("bufsize", Some(4096), Transport::Udp, false, Some(1232)),
+        ("bufsize 512", Some(1232), Transport::Udp, true, Some(512)),
+        ("bufsize 1000", Some(512), Transport::Udp, true, Some(512)),
+        ("bufsize 1000", None, Transport::Udp, true, None),
+        ("bufsize 512", Some(1232), Transport::Tcp, false, Some(512)),
+    ] {
+        let mut stage = with_zone(&folder, lines);
+        let reply = stage.ask(&big(edns_size), address("192.0.2.99:5353"), transport).unwrap();
+        assert_eq!(reply[2] & 0x02 != 0, truncated, "{lines} {edns_size:?}");
+        let opt = reply.windows(5).rposition(|octets| octets[..3] == [0, 0, 41]);
+        let size = opt.map(|at| u16::from_be_bytes([reply[at + 3], reply[at + 4]]));
+        assert_eq!(size, announced, "{lines} {edns_size:?}");
+    }
+    for (line, error) in [
+        ("bufsize x", "value provided is not an integer"),
+        ("bufsize 511", "buffer size must be between 512 and 4096"),
+        ("bufsize 4097", "buffer size must be between 512 and 4096"),
+        ("bufsize 512 513", "Wrong argument count or unexpected line ending after '513'"),
+    ] {
+        assert_eq!(fault(line), format!("plugin/bufsize: Corefile:2 - Error during parsing: {error}"));
+    }
+}
