@@ -78,6 +78,7 @@ fn shell_examples_do_what_they_say() {
 fn corefile_examples_start() {
     let mut examples = blocks(&readme(), "corefile");
     for path in [
+        "acl.rs",
         "any.rs",
         "bind.rs",
         "bufsize.rs",

@@ -197,3 +197,47 @@ fn bufsize_lowers_the_size_of_the_client_and_never_raises_it() {
         assert_eq!(fault(line), format!("plugin/bufsize: Corefile:2 - Error during parsing: {error}"));
     }
 }
+
+#[test]
+fn acl_judges_by_zone_type_and_client_and_the_first_rule_that_fits_counts() {
+    let mut stage = Stage::new(
+        "example.org:0 {\n    acl a.example.org {\n        drop type TXT net 192.0.2.0/25 203.0.113.7\n        allow net 192.0.2.5\n        block net 192.0.2.0/24\n    }\n    acl {\n        filter type AAAA any\n        BLOCK net 198.51.100.0/24 198.51.101.0/24 2001:db8::/32\n        allow net *\n        drop\n    }\n    whoami\n}\n",
+    );
+    let (answered, refused, filtered) = (Some("NOERROR aa"), Some("REFUSED"), Some("NOERROR"));
+    for (qname, qtype, client, expected) in [
+        ("a.example.org.", Rtype::TXT, "192.0.2.127", None),
+        ("x.a.example.org.", Rtype::TXT, "203.0.113.7", None),
+        ("a.example.org.", Rtype::TXT, "192.0.2.128", refused),
+        ("a.example.org.", Rtype::TXT, "203.0.113.8", answered),
+        ("a.example.org.", Rtype::A, "192.0.2.5", answered),
+        // Allowed by the first line, so the second is not asked.
+        ("a.example.org.", Rtype::AAAA, "192.0.2.5", answered),
+        ("a.example.org.", Rtype::AAAA, "203.0.113.8", filtered),
+        ("b.example.org.", Rtype::TXT, "192.0.2.127", answered),
+        ("b.example.org.", Rtype::ANY, "192.0.2.127", filtered),
+        ("b.example.org.", Rtype::A, "198.51.101.255", refused),
+        ("b.example.org.", Rtype::A, "::ffff:198.51.100.1", refused),
+        ("b.example.org.", Rtype::A, "198.51.102.0", answered),
+        ("b.example.org.", Rtype::A, "2001:db8:ffff::1", refused),
+        ("b.example.org.", Rtype::A, "2001:db9::1", answered),
+    ] {
+        let client = SocketAddr::new(client.parse().unwrap(), 5353);
+        for transport in [Transport::Udp, Transport::Tcp] {
+            let reply = stage.ask(&Question::new(qname, qtype), client, transport);
+            let found = reply.as_deref().map(lines);
+            assert_eq!(found.as_ref().map(|lines| &lines[0][..]), expected, "{qname} {qtype} {client}");
+            assert!(expected == answered || found.is_none_or(|lines| lines.len() == 1), "{qname} {qtype} {client}");
+        }
+    }
+    for (rule, error) in [
+        ("deny", "unexpected token \"deny\"; expect 'allow', 'block', 'filter' or 'drop'"),
+        ("block foo", "unexpected token \"foo\"; expect 'type | net'"),
+        ("block type", "no token specified in \"type\" section"),
+        ("block type net 192.0.2.1", "no token specified in \"type\" section"),
+        ("block type FOO", "unexpected token \"FOO\"; expect legal QTYPE"),
+        ("block net 192.0.2.0/33", "illegal CIDR notation \"192.0.2.0/33\""),
+    ] {
+        let expected = format!("plugin/acl: Corefile:3 - Error during parsing: {error}");
+        assert_eq!(fault(&format!("    acl {{\n{rule}\n}}")), expected);
+    }
+}

@@ -11,6 +11,7 @@ mod context;
 pub mod corefile;
 mod server;
 
+mod acl;
 mod any;
 mod bind;
 mod bufsize;

@@ -2,7 +2,8 @@
 
 use super::corefile::{ConfigError, Directive};
 use super::{
-    Plugin, Setup, any, bind, bufsize, chaos, errors, file, header, log, minimal, nsid, pocketbase, root, rrl, whoami,
+    Plugin, Setup, acl, any, bind, bufsize, chaos, errors, file, header, log, minimal, nsid, pocketbase, root, rrl,
+    whoami,
 };
 
 /// Sets up a plugin for one server block from all its lines there; None if it has no part in the chain.
@@ -78,7 +79,7 @@ const ORDER: &[Row] = &[
     place("loadbalance"),
     place("tsig"),
     place("rewrite"),
-    place("acl"),
+    plugin("acl", acl::setup),
     plugin("pocketbase", pocketbase::setup),
     place("cache"),
     plugin("header", header::setup),

@@ -21,6 +21,7 @@ mod key;
 mod lexer;
 mod overlap;
 mod parser;
+mod prefix;
 mod print;
 mod source;
 mod stream;
@@ -37,6 +38,7 @@ pub use fuzz::fuzz_check;
 pub use key::{Scheme, ServerKey};
 pub use lexer::Token;
 pub use overlap::check_overlap;
+pub use prefix::Prefix;
 pub use source::{FileSystem, Source};
 pub use values::{Fallthrough, duration, zones_or};
 
