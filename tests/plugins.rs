@@ -341,3 +341,23 @@ fn a_limit_that_is_none_is_an_error_with_its_line() {
         assert!(stderr.contains(&expected), "{stderr}");
     }
 }
+
+#[test]
+fn loadbalance_takes_up_a_changed_weight_file() {
+    let corefile = "example.org:PORT {\n    bind 127.0.0.1\n    file db\n    loadbalance weighted weights {\n        reload 50ms\n    }\n}\n";
+    let weights = |first, second| format!("www.example.org\n192.0.2.1 {first}\n192.0.2.2 {second}\n");
+    let db = zone(1, "192.0.2.1") + "www 60 A 192.0.2.2\n";
+    let mut program = Program::start(corefile, &[("db", &db), ("weights", &weights("255", "1"))]);
+    let question = Question::new("www.example.org.", Rtype::A);
+    // How many of 20 answers begin with the second address: one of 256 before, 255 of 256 after.
+    let second = |program: &Program| {
+        (0..20).filter(|_| a(&program.ask(&question))[0] == "www.example.org. 60 IN A 192.0.2.2").count()
+    };
+    assert!(second(&program) < 10);
+    std::fs::write(program.folder.path().join("weights"), weights("none", "1")).unwrap();
+    program.wait("the fault is logged", |program| {
+        program.text().contains("[ERROR] plugin/loadbalance: weights: line 2: wrong weight value: \"none\"")
+    });
+    std::fs::write(program.folder.path().join("weights"), weights("1", "255")).unwrap();
+    program.wait("the new weights count", |program| second(program) > 10);
+}

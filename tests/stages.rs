@@ -241,3 +241,68 @@ fn acl_judges_by_zone_type_and_client_and_the_first_rule_that_fits_counts() {
         assert_eq!(fault(&format!("    acl {{\n{rule}\n}}")), expected);
     }
 }
+
+/// The first record of each of many answers, sorted and once each; all answers hold the same records.
+fn firsts(stage: &mut Stage, qname: &str, qtype: Rtype) -> Vec<String> {
+    let mut whole = stage.lines(qname, qtype);
+    whole.sort();
+    let mut firsts = Vec::new();
+    for _ in 0..300 {
+        let mut next = stage.lines(qname, qtype);
+        firsts.push(next[1].clone());
+        next.sort();
+        assert_eq!(next, whole);
+    }
+    firsts.sort();
+    firsts.dedup();
+    firsts
+}
+
+#[test]
+fn loadbalance_puts_each_address_and_exchanger_first_and_keeps_the_records() {
+    let folder = folder(&[("db", ZONE)]);
+    let mut stage = with_zone(&folder, "    loadbalance");
+    assert_eq!(firsts(&mut stage, "www.example.org.", Rtype::A).len(), 4);
+    assert_eq!(firsts(&mut stage, "www.example.org.", Rtype::AAAA).len(), 2);
+    // The names of the additional section point into the exchangers, which change their places.
+    assert_eq!(firsts(&mut stage, "example.org.", Rtype::MX).len(), 3);
+    // The alias stays in front.
+    assert_eq!(firsts(&mut stage, "alias.example.org.", Rtype::A), ["alias.example.org. 60 IN CNAME www.example.org."]);
+    let mut plain = with_zone(&folder, "");
+    assert_eq!(firsts(&mut plain, "www.example.org.", Rtype::A).len(), 1);
+}
+
+#[test]
+fn loadbalance_prefers_addresses_and_weighs_them() {
+    let weights = "www.example.org\n192.0.2.1 1\n192.0.2.2 255\n192.0.2.3 255\n192.0.2.4 1\n";
+    let folder = folder(&[("db", ZONE), ("weights", weights)]);
+    let mut stage = with_zone(&folder, "    loadbalance {\n        prefer 192.0.2.3 192.0.2.0/30\n    }");
+    for _ in 0..50 {
+        let lines = stage.lines("www.example.org.", Rtype::A);
+        assert!(lines[1].ends_with(" 192.0.2.3") && lines[4].ends_with(" 192.0.2.4"), "{lines:?}");
+    }
+    let mut stage = with_zone(&folder, "    loadbalance weighted weights");
+    let mut heavy = 0;
+    for _ in 0..400 {
+        let first = &stage.lines("www.example.org.", Rtype::A)[1];
+        heavy += u32::from(first.ends_with(" 192.0.2.2") || first.ends_with(" 192.0.2.3"));
+    }
+    // 510 of 512 parts: fewer than 360 of 400 would be the chance of all atoms.
+    assert!(heavy > 360, "{heavy}");
+    assert_eq!(firsts(&mut stage, "www.example.org.", Rtype::AAAA).len(), 2);
+    assert_eq!(firsts(&mut stage, "example.org.", Rtype::MX).len(), 1);
+    for (lines, error) in [
+        ("loadbalance random", "Corefile:2 - Error during parsing: unknown policy: random"),
+        ("loadbalance weighted", "Corefile:2 - Error during parsing: missing weight file argument"),
+        ("loadbalance round_robin x", "Corefile:2 - Error during parsing: unexpected argument 'x'"),
+        ("loadbalance {\nreload 5s\n}", "Corefile:3 - Error during parsing: unknown property 'reload'"),
+        ("loadbalance {\nprefer 192.0.2.0/40\n}", "Corefile:3 - Error during parsing: invalid CIDR \"192.0.2.0/40\""),
+        (
+            "loadbalance weighted /nowhere/weights",
+            "Corefile:2 - Error during parsing: /nowhere/weights: No such file or directory (os error 2)",
+        ),
+        ("loadbalance\nloadbalance", "this plugin can only be used once per Server Block"),
+    ] {
+        assert_eq!(fault(lines), format!("plugin/loadbalance: {error}"));
+    }
+}

@@ -20,6 +20,7 @@ mod errors;
 mod file;
 mod header;
 mod housekeeping;
+mod loadbalance;
 mod log;
 mod minimal;
 mod nsid;
@@ -28,6 +29,7 @@ mod registry;
 mod root;
 mod rrl;
 mod setup;
+mod watched;
 mod whoami;
 mod zones;
 

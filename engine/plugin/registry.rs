@@ -2,8 +2,8 @@
 
 use super::corefile::{ConfigError, Directive};
 use super::{
-    Plugin, Setup, acl, any, bind, bufsize, chaos, errors, file, header, log, minimal, nsid, pocketbase, root, rrl,
-    whoami,
+    Plugin, Setup, acl, any, bind, bufsize, chaos, errors, file, header, loadbalance, log, minimal, nsid, pocketbase,
+    root, rrl, whoami,
 };
 
 /// Sets up a plugin for one server block from all its lines there; None if it has no part in the chain.
@@ -76,7 +76,7 @@ const ORDER: &[Row] = &[
     place("dns64"),
     plugin("any", any::setup),
     plugin("chaos", chaos::setup),
-    place("loadbalance"),
+    plugin("loadbalance", loadbalance::setup),
     place("tsig"),
     place("rewrite"),
     plugin("acl", acl::setup),

@@ -3,6 +3,7 @@
 use domain::base::iana::Rtype;
 
 use super::{OPT_OCTETS, Response, Section};
+use crate::wire::QName;
 
 /// A flag of the header that an operator may set or clear (RFC 1035 §4.1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +89,17 @@ impl Response<'_> {
         self.walk_all().skip(before.into()).take(self.records(section).into())
     }
 
+    /// The name that stands at an octet, in lower case.
+    pub fn name_at(&self, at: usize) -> Option<QName> {
+        let mut wire = [0; 255];
+        let mut len = 0;
+        for (_, label) in self.labels(at) {
+            wire.get_mut(len..len + label.len())?.copy_from_slice(label);
+            len += label.len();
+        }
+        QName::from_wire(wire.get(..len + 1)?)
+    }
+
     /// The rdata of a record.
     pub fn rdata(&self, record: RecordAt) -> &[u8] {
         self.buffer.get(record.rdata_at..record.end).unwrap_or_default()
@@ -148,7 +160,7 @@ impl Response<'_> {
     }
 
     /// The record that begins at an octet; None at the end of the message.
-    fn record_at(&self, start: usize) -> Option<RecordAt> {
+    pub fn record_at(&self, start: usize) -> Option<RecordAt> {
         let (name_end, pointer) = self.name_end(start)?;
         let fixed = self.octets().get(name_end..name_end + 10)?;
         let rdata_at = name_end + 10;
