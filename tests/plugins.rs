@@ -361,3 +361,23 @@ fn loadbalance_takes_up_a_changed_weight_file() {
     std::fs::write(program.folder.path().join("weights"), weights("1", "255")).unwrap();
     program.wait("the new weights count", |program| second(program) > 10);
 }
+
+#[test]
+fn hosts_takes_up_a_changed_file_and_keeps_what_it_had_when_it_is_gone() {
+    let corefile = ".:PORT {\n    bind 127.0.0.1\n    hosts hosts {\n        192.0.2.9 inline.example.org\n        reload 50ms\n    }\n}\n";
+    let mut program = Program::start(corefile, &[("hosts", "192.0.2.1 www.example.org\n")]);
+    let question = Question::new("www.example.org.", Rtype::A);
+    assert_eq!(a(&program.ask(&question)), ["www.example.org. 3600 IN A 192.0.2.1"]);
+    let hosts = program.folder.path().join("hosts");
+    std::fs::write(&hosts, "192.0.2.22 www.example.org\n").unwrap();
+    program.wait("the new file is served", |program| {
+        a(&program.ask(&question)) == ["www.example.org. 3600 IN A 192.0.2.22"]
+    });
+    std::fs::remove_file(&hosts).unwrap();
+    std::fs::write(program.folder.path().join("next"), "192.0.2.3 new.example.org\n").unwrap();
+    assert_eq!(a(&program.ask(&question)), ["www.example.org. 3600 IN A 192.0.2.22"]);
+    std::fs::rename(program.folder.path().join("next"), &hosts).unwrap();
+    program.wait("the file that came back is served", |program| a(&program.ask(&question)) == ["SERVFAIL"]);
+    let inline = Question::new("inline.example.org.", Rtype::A);
+    assert_eq!(a(&program.ask(&inline)), ["inline.example.org. 3600 IN A 192.0.2.9"]);
+}

@@ -86,6 +86,7 @@ fn corefile_examples_start() {
         "errors.rs",
         "file/mod.rs",
         "header.rs",
+        "hosts/mod.rs",
         "loadbalance/mod.rs",
         "log/mod.rs",
         "minimal.rs",

@@ -306,3 +306,70 @@ fn loadbalance_prefers_addresses_and_weighs_them() {
         assert_eq!(fault(lines), format!("plugin/loadbalance: {error}"));
     }
 }
+
+#[test]
+fn hosts_answers_from_its_file_and_from_lines_of_the_corefile() {
+    let folder = folder(&[("hosts", "192.0.2.1 www.example.org\n192.0.2.7 www.example.net other.example.com\n")]);
+    let root = folder.path().display();
+    let mut stage = Stage::new(&format!(
+        "example.org:0 example.net:0 192.0.2.0/24:0 {{\n    root {root}\n    hosts hosts example.org example.net {{\n        192.0.2.2 WWW.example.org\n        2001:db8::1 www.example.org\n        192.0.2.3 *.apps.example.org\n        ttl 60\n        fallthrough a.example.org example.net\n        fallthrough_unsupported\n    }}\n    whoami\n}}\n"
+    ));
+    let a = |host| format!("www.example.org. 60 IN A 192.0.2.{host}");
+    assert_eq!(stage.lines("www.example.org.", Rtype::A), ["NOERROR aa".into(), a(1), a(2)]);
+    assert_eq!(stage.lines("WWW.example.org.", Rtype::AAAA), ["NOERROR aa", "WWW.example.org. 60 IN AAAA 2001:db8::1"]);
+    assert_eq!(stage.lines("x.apps.example.org.", Rtype::A), ["NOERROR aa", "x.apps.example.org. 60 IN A 192.0.2.3"]);
+    assert_eq!(stage.lines("x.apps.example.org.", Rtype::AAAA), ["NOERROR aa"]);
+    assert_eq!(stage.lines("www.example.org.", Rtype::TXT), ["NOERROR aa"]);
+    for qname in ["x.y.apps.example.org.", "apps.example.org.", "nx.example.org."] {
+        assert_eq!(stage.lines(qname, Rtype::A), ["SERVFAIL"], "{qname}");
+    }
+    // whoami, which is next, has records in the additional section.
+    for (qname, qtype) in
+        [("a.example.org.", Rtype::A), ("nx.example.net.", Rtype::A), ("www.example.net.", Rtype::TXT)]
+    {
+        assert_eq!(stage.lines(qname, qtype).len(), 3, "{qname}");
+    }
+    let ptr = |name| format!("7.2.0.192.in-addr.arpa. 60 IN PTR {name}");
+    assert_eq!(
+        stage.lines("7.2.0.192.in-addr.arpa.", Rtype::PTR),
+        ["NOERROR aa".into(), ptr("www.example.net.")],
+        "names outside the zones are not taken"
+    );
+    for qname in ["8.2.0.192.in-addr.arpa.", "3.2.0.192.in-addr.arpa.", "07.2.0.192.in-addr.arpa."] {
+        assert_eq!(stage.lines(qname, Rtype::PTR).len(), 3, "{qname} is for the next plugin");
+    }
+    assert_eq!(stage.lines("7.2.0.192.in-addr.arpa.", Rtype::A).len(), 3);
+    let mut stage = Stage::new(
+        "ip6.arpa:0 {\n    hosts /nowhere/hosts . {\n        2001:db8::1 www.example.org\n    }\n}\n.:0 {\n    whoami\n}\n",
+    );
+    let reverse = "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa.";
+    assert_eq!(
+        stage.lines(reverse, Rtype::PTR),
+        ["NOERROR aa".into(), format!("{reverse} 3600 IN PTR www.example.org.")]
+    );
+}
+
+#[test]
+fn hosts_says_what_is_wrong_with_its_lines() {
+    for (lines, error) in [
+        ("ttl", "ttl needs a time in second"),
+        ("ttl x", "ttl needs a number of second"),
+        ("ttl 0", "ttl provided is invalid"),
+        ("ttl 65536", "ttl provided is invalid"),
+        ("reload", "reload needs a duration (zero seconds to disable)"),
+        ("reload -5s", "invalid duration for reload '-5s'"),
+        ("frobnicate", "unknown property 'frobnicate'"),
+        ("fallthrough_unsupported", "fallthrough_unsupported requires fallthrough"),
+        ("no_reverse x", "Wrong argument count or unexpected line ending after 'x'"),
+    ] {
+        let expected = format!("plugin/hosts: Corefile:3 - Error during parsing: {error}");
+        assert_eq!(fault(&format!("    hosts {{\n{lines}\n}}")), expected);
+    }
+    assert_eq!(
+        fault("    hosts {\nfallthrough\n192.0.2.1 a.example.org\n}"),
+        "plugin/hosts: Corefile:4 - Error during parsing: unknown property '192.0.2.1'"
+    );
+    let folder = folder(&[]);
+    assert!(fault(&format!("    hosts {}", folder.path().display())).contains("unable to access hosts file"));
+    assert!(fault("    hosts\n    hosts").contains("this plugin can only be used once per Server Block"));
+}

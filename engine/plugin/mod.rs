@@ -19,6 +19,7 @@ mod chaos;
 mod errors;
 mod file;
 mod header;
+mod hosts;
 mod housekeeping;
 mod loadbalance;
 mod log;

@@ -2,8 +2,8 @@
 
 use super::corefile::{ConfigError, Directive};
 use super::{
-    Plugin, Setup, acl, any, bind, bufsize, chaos, errors, file, header, loadbalance, log, minimal, nsid, pocketbase,
-    root, rrl, whoami,
+    Plugin, Setup, acl, any, bind, bufsize, chaos, errors, file, header, hosts, loadbalance, log, minimal, nsid,
+    pocketbase, root, rrl, whoami,
 };
 
 /// Sets up a plugin for one server block from all its lines there; None if it has no part in the chain.
@@ -88,7 +88,7 @@ const ORDER: &[Row] = &[
     plugin("minimal", minimal::setup),
     place("template"),
     place("transfer"),
-    place("hosts"),
+    plugin("hosts", hosts::setup),
     plugin("file", file::setup),
     place("auto"),
     place("secondary"),
