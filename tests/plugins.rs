@@ -381,3 +381,30 @@ fn hosts_takes_up_a_changed_file_and_keeps_what_it_had_when_it_is_gone() {
     let inline = Question::new("inline.example.org.", Rtype::A);
     assert_eq!(a(&program.ask(&inline)), ["inline.example.org. 3600 IN A 192.0.2.9"]);
 }
+
+#[test]
+fn auto_follows_the_files_of_a_folder() {
+    let corefile = "org:PORT net:PORT {\n    bind 127.0.0.1\n    auto {\n        directory .\n        reload 50ms\n    }\n    whoami\n}\n";
+    let mut program = Program::start(corefile, &[("db.example.org", &zone(1, "192.0.2.1")), ("db.a..b", "")]);
+    let path = |program: &Program, name: &str| program.folder.path().join(name);
+    let ask = |program: &Program, name: &str| a(&program.ask(&Question::new(name, Rtype::A)));
+    let www = |apex: &str, host: u8| vec![format!("www.{apex} 60 IN A 192.0.2.{host}")];
+    assert_eq!(ask(&program, "www.example.org."), www("example.org.", 1));
+    assert!(program.text().contains("[INFO] plugin/auto: Inserting zone \"example.org.\" from: ./db.example.org"));
+    // Another file for a zone that is served does not count, wherever it stands.
+    std::fs::create_dir(path(&program, "a")).unwrap();
+    std::fs::write(path(&program, "a/db.example.org"), zone(9, "192.0.2.9")).unwrap();
+    std::fs::write(path(&program, "a/db.Example.NET"), zone(1, "192.0.2.2")).unwrap();
+    program.wait("a new zone is served", |program| ask(program, "www.example.net.") == www("example.net.", 2));
+    assert_eq!(ask(&program, "www.example.org."), www("example.org.", 1));
+    std::fs::write(path(&program, "db.example.org"), zone(2, "192.0.2.3")).unwrap();
+    program.wait("a new serial is served", |program| ask(program, "www.example.org.") == www("example.org.", 3));
+    std::fs::write(path(&program, "db.example.org"), "@ 60 SOA ns1 host 3 1h 1h 1h 60\nwww 60 A 192.0.2.\n").unwrap();
+    program.wait("the fault is logged", |program| program.text().contains("[ERROR] plugin/auto: ./db.example.org:2"));
+    assert_eq!(ask(&program, "www.example.org."), www("example.org.", 3));
+    std::fs::remove_file(path(&program, "db.example.org")).unwrap();
+    program.wait("the other file takes over", |program| ask(program, "www.example.org.") == www("example.org.", 9));
+    std::fs::remove_dir_all(path(&program, "a")).unwrap();
+    program.wait("a zone without a file is gone", |program| ask(program, "www.example.net.") == ["NOERROR", "aa"]);
+    assert!(program.text().contains("[INFO] plugin/auto: Deleting zone \"example.net.\""), "{}", program.text());
+}

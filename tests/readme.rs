@@ -80,6 +80,7 @@ fn corefile_examples_start() {
     for path in [
         "acl.rs",
         "any.rs",
+        "auto/mod.rs",
         "bind.rs",
         "bufsize.rs",
         "chaos.rs",

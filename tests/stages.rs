@@ -373,3 +373,33 @@ fn hosts_says_what_is_wrong_with_its_lines() {
     assert!(fault(&format!("    hosts {}", folder.path().display())).contains("unable to access hosts file"));
     assert!(fault("    hosts\n    hosts").contains("this plugin can only be used once per Server Block"));
 }
+
+#[test]
+fn auto_takes_zones_from_the_names_of_files() {
+    let zone = "@ 60 SOA ns1 host 1 1h 1h 1h 60\n@ 60 NS ns1\nns1 60 A 192.0.2.53\n";
+    let folder = folder(&[("org-example.zone", zone), ("com-example.zone", zone), ("readme.txt", "no zone")]);
+    let root = folder.path().display();
+    let mut stage = Stage::new(&format!(
+        ".:0 {{\n    root {root}\n    auto org net {{\n        directory . ^(?P<tld>\\w+)-(.*)\\.zone$ {{2}}.{{tld}}\n    }}\n    whoami\n}}\n"
+    ));
+    assert_eq!(stage.lines("ns1.example.org.", Rtype::A)[1], "ns1.example.org. 60 IN A 192.0.2.53");
+    assert_eq!(stage.lines("nx.example.org.", Rtype::A)[0], "NXDOMAIN aa");
+    // com is none of its zones, and there is no file for example.net.
+    for qname in ["ns1.example.com.", "example.net.", "."] {
+        assert!(stage.lines(qname, Rtype::A)[1].ends_with(" 0 IN A 192.0.2.99"), "{qname}");
+    }
+    for (line, error) in [
+        ("directory", "Wrong argument count or unexpected line ending after 'directory'"),
+        ("directory . (.*)", "Wrong argument count or unexpected line ending after '(.*)'"),
+        ("directory . .* {1}", "Need at least one sub expression"),
+        ("reload", "reload duration value is expected"),
+        ("reload 5", "time: missing unit in duration \"5\""),
+        ("frobnicate", "unknown property 'frobnicate'"),
+    ] {
+        let expected = format!("plugin/auto: Corefile:3 - Error during parsing: {error}");
+        assert_eq!(fault(&format!("    auto {{\n{line}\n}}")), expected);
+    }
+    assert!(
+        fault("    auto {\ndirectory . (x {1}\n}").contains("plugin/auto: Corefile:3 - Error during parsing: regex")
+    );
+}

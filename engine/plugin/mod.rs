@@ -13,6 +13,7 @@ mod server;
 
 mod acl;
 mod any;
+mod auto;
 mod bind;
 mod bufsize;
 mod chaos;

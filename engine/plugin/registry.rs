@@ -2,7 +2,7 @@
 
 use super::corefile::{ConfigError, Directive};
 use super::{
-    Plugin, Setup, acl, any, bind, bufsize, chaos, errors, file, header, hosts, loadbalance, log, minimal, nsid,
+    Plugin, Setup, acl, any, auto, bind, bufsize, chaos, errors, file, header, hosts, loadbalance, log, minimal, nsid,
     pocketbase, root, rrl, whoami,
 };
 
@@ -90,7 +90,7 @@ const ORDER: &[Row] = &[
     place("transfer"),
     plugin("hosts", hosts::setup),
     plugin("file", file::setup),
-    place("auto"),
+    plugin("auto", auto::setup),
     place("secondary"),
     place("etcd"),
     place("loop"),

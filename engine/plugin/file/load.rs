@@ -12,7 +12,9 @@ use store::{Name, Serial, name};
 use crate::zone::{Hub, SetId, Zone};
 
 /// A zone file and the zones that are served from it.
-pub(super) struct ZoneFile {
+pub(in crate::plugin) struct ZoneFile {
+    /// The plugin that serves it, for the log.
+    plugin: &'static str,
     path: PathBuf,
     origins: Vec<Name>,
     set: SetId,
@@ -35,7 +37,7 @@ struct Seen {
 /// Why a zone file cannot be served.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
-pub(super) struct LoadError {
+pub(in crate::plugin) struct LoadError {
     text: String,
     /// The file is not there.
     pub(super) missing: bool,
@@ -43,12 +45,12 @@ pub(super) struct LoadError {
 
 impl ZoneFile {
     /// A file that has not been read yet.
-    pub(super) fn new(path: PathBuf, origins: Vec<Name>, set: SetId) -> Self {
-        Self { path, origins, set, reload: RELOAD, by_mtime: false, seen: None, complaint: None }
+    pub(in crate::plugin) fn new(plugin: &'static str, path: PathBuf, origins: Vec<Name>, set: SetId) -> Self {
+        Self { plugin, path, origins, set, reload: RELOAD, by_mtime: false, seen: None, complaint: None }
     }
 
     /// Reads the file and publishes its zones; on an error what was served before stays.
-    pub(super) fn load(&mut self, hub: &Hub) -> Result<(), LoadError> {
+    pub(in crate::plugin) fn load(&mut self, hub: &Hub) -> Result<(), LoadError> {
         self.seen = std::fs::metadata(&self.path).ok().map(|found| Seen::of(&found));
         let zones = self.read()?;
         publish(hub, self.set, zones);
@@ -57,11 +59,11 @@ impl ZoneFile {
 
     /// Compiles the file once for each of its zones.
     fn read(&self) -> Result<Vec<Arc<Zone>>, LoadError> {
-        self.origins.iter().map(|origin| read_zone(&self.path, origin).map(Arc::new)).collect()
+        self.origins.iter().map(|origin| read_zone(self.plugin, &self.path, origin).map(Arc::new)).collect()
     }
 
     /// Looks at the file and reads it if it has changed; logs what happened.
-    pub(super) fn look(&mut self, hub: &Hub) {
+    pub(in crate::plugin) fn look(&mut self, hub: &Hub) {
         let found = std::fs::metadata(&self.path).ok().map(|found| Seen::of(&found));
         if found == self.seen {
             return;
@@ -76,10 +78,16 @@ impl ZoneFile {
                 for zone in &changed {
                     let serials = served(zone).zip(zone.serial());
                     if let Some(fault) = serials.and_then(|(old, new)| check_serial(zone.name(), old, new)) {
-                        crate::log::warning(&format!("plugin/file: {}: {}", self.path.display(), fault.message));
+                        crate::log::warning(&format!(
+                            "plugin/{}: {}: {}",
+                            self.plugin,
+                            self.path.display(),
+                            fault.message
+                        ));
                     }
                     crate::log::info(&format!(
-                        "plugin/file: Successfully reloaded zone \"{}\" in \"{}\" with {} SOA serial",
+                        "plugin/{}: Successfully reloaded zone \"{}\" in \"{}\" with {} SOA serial",
+                        self.plugin,
                         name::to_text(zone.name()),
                         self.path.display(),
                         zone.serial().unwrap_or(Serial(0)),
@@ -89,7 +97,7 @@ impl ZoneFile {
             }
             // Not marked as seen: a file that is being written is whole at one of the next looks.
             Err(why) if self.complaint.as_deref() != Some(&why.text) => {
-                crate::log::error(&format!("plugin/file: {why}; the zone stays as it was"));
+                crate::log::error(&format!("plugin/{}: {why}; the zone stays as it was", self.plugin));
                 self.complaint = Some(why.text);
             }
             Err(_) => {}
@@ -111,7 +119,7 @@ fn publish(hub: &Hub, set: SetId, zones: Vec<Arc<Zone>>) {
 
 /// Reads and compiles one zone of a file. Warnings are logged; a missing NS RRset at the apex is one here, and so are
 /// records outside the zone, which are left out: other servers of zone files have it so.
-fn read_zone(path: &Path, origin: &Name) -> Result<Zone, LoadError> {
+fn read_zone(plugin: &str, path: &Path, origin: &Name) -> Result<Zone, LoadError> {
     let parsed = zonefile::read_file(path, Some(origin), &Options::default()).map_err(|faults| LoadError {
         text: faults.iter().take(FAULTS_MAX).map(ToString::to_string).collect::<Vec<_>>().join("; "),
         missing: !path.exists(),
@@ -123,7 +131,7 @@ fn read_zone(path: &Path, origin: &Name) -> Result<Zone, LoadError> {
         if fault.severity == Severity::Error && !matches!(fault.rule, Rule::NoNs | Rule::OutsideZone) {
             return Err(LoadError { text, missing: false });
         }
-        crate::log::warning(&format!("plugin/file: {text}"));
+        crate::log::warning(&format!("plugin/{plugin}: {text}"));
     }
     Ok(Zone::compile(origin, &records_to_nodes(parsed.records), 0))
 }

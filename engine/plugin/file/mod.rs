@@ -46,7 +46,7 @@ use super::corefile::{ConfigError, Directive, Fallthrough, duration, zones_or};
 use super::{Context, Flow, Plugin, Setup, Task, zones};
 use crate::wire::{QName, Query, Response};
 use crate::zone::{Found, SetId};
-use load::ZoneFile;
+pub(super) use load::ZoneFile;
 use store::Name;
 
 /// The plugin: the zones of all `file` lines of a block, so that aliases are followed among them.
@@ -69,7 +69,7 @@ impl File {
     fn add(&mut self, line: &Directive, setup: &mut Setup<'_>) -> Result<(), ConfigError> {
         let [path, zones @ ..] = &line.args[..] else { return Err(line.wrong_argument_count()) };
         let origins = zones_or(zones, setup.zones)?;
-        let mut file = ZoneFile::new(setup.path(&path.text), origins.clone(), self.set);
+        let mut file = ZoneFile::new("file", setup.path(&path.text), origins.clone(), self.set);
         for property in line.properties() {
             match &property.name.text[..] {
                 "reload" => file.reload = duration(property.one_argument()?)?,
