@@ -13,7 +13,7 @@
 //! ```
 //! * **ZONES** are the zones that the rules are for, those of the server block by default.
 //! * **ACTION** is `allow`, `block` (REFUSED), `filter` (an empty answer, as if the name had no data) or `drop` (no
-//!   answer at all).
+//!   answer at all). With `block` and `filter` a client that speaks EDNS learns why (RFC 8914: 15 Blocked, 17 Filtered).
 //! * `type` limits the rule to questions of these types; `*`, the default, is all of them.
 //! * `net` limits the rule to clients with these addresses or in these address blocks; `*`, the default, is all of them.
 //!
@@ -39,6 +39,7 @@
 //! }
 //! ```
 
+use domain::base::iana::exterr::ExtendedErrorCode;
 use domain::base::iana::{OptRcode, Rtype};
 use store::Name;
 use store::types::rtype_from_text;
@@ -202,9 +203,13 @@ impl Plugin for Acl {
             match line.rules.iter().find(|rule| rule.fits(query.qtype, client)).map(|rule| rule.action) {
                 None => {}
                 Some(Action::Allow) => return Flow::Next,
-                Some(Action::Block) => return Flow::Rcode(OptRcode::REFUSED),
+                Some(Action::Block) => {
+                    response.explain(ExtendedErrorCode::BLOCKED);
+                    return Flow::Rcode(OptRcode::REFUSED);
+                }
                 Some(Action::Filter) => {
                     response.reset();
+                    response.explain(ExtendedErrorCode::FILTERED);
                     return Flow::Done;
                 }
                 Some(Action::Drop) => return Flow::Drop,
