@@ -93,6 +93,7 @@ fn corefile_examples_start() {
         "minimal.rs",
         "pocketbase.rs",
         "root.rs",
+        "template/mod.rs",
         "whoami.rs",
     ] {
         let source =

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use domain::base::iana::Rtype;
+use domain::base::iana::{Class, Rtype};
 use engine::plugin::corefile::Corefile;
 use engine::plugin::{Arrival, Server, Transport, Worker, setup};
 use engine::zone::Hub;
@@ -401,5 +401,136 @@ fn auto_takes_zones_from_the_names_of_files() {
     }
     assert!(
         fault("    auto {\ndirectory . (x {1}\n}").contains("plugin/auto: Corefile:3 - Error during parsing: regex")
+    );
+}
+
+/// The code and the text of the extended error of an answer (RFC 8914 §2).
+fn extended_error(message: &[u8]) -> Option<(u16, String)> {
+    let message = domain::base::Message::from_octets(message).unwrap();
+    let opt = message.opt()?;
+    let error = opt.opt().iter::<domain::base::opt::ExtendedError<&[u8]>>().next()?.unwrap();
+    let text = error.text_slice().unwrap_or_default();
+    Some((error.code().to_int(), String::from_utf8_lossy(text).into_owned()))
+}
+
+#[test]
+fn acl_tells_clients_with_edns_why() {
+    let mut stage = Stage::new(
+        "example.org:0 {\n    acl {\n        filter type AAAA\n        block type A\n    }\n    whoami\n}\n",
+    );
+    for (qtype, edns_size, expected) in [
+        (Rtype::A, Some(1232), Some((15, String::new()))),
+        (Rtype::AAAA, Some(1232), Some((17, String::new()))),
+        (Rtype::A, None, None),
+        (Rtype::TXT, Some(1232), None),
+    ] {
+        let reply = stage.udp(&Question { edns_size, ..Question::new("example.org.", qtype) });
+        assert_eq!(extended_error(&reply), expected, "{qtype}");
+    }
+}
+
+#[test]
+fn template_writes_answers_from_the_names_of_questions() {
+    let mut stage = Stage::new(
+        r#"
+example.org:0 in-addr.arpa:0 {
+    template IN A example.org {
+        match "^ip-(?P<a>10)-([0-9]+)-([0-9]+)[.]example[.]org[.]$" "^x(?P<a>[0-9a-f]{2})[.]"
+        answer "{{ .Name }} 60 IN A {{ if eq .Group.a \"10\" }}10.0.{{ index .Match 2 }}.{{ .Group.3 }}{{ else }}192.0.2.{{ parseInt .Group.a 16 8 }}{{ end }}"
+        additional "ns.example.org. 60 IN A 192.0.2.53"
+        authority "{{ .Zone }} NS ns.{{ .Zone }}"
+        fallthrough
+    }
+    template IN PTR in-addr.arpa {
+        match ^(?P<d>[0-9]+)[.]2[.]0[.]192[.]in-addr[.]arpa[.]$
+        answer "{{ .Name }} 60 IN PTR host-{{ .Group.d }}.example.org."
+    }
+    template IN TXT example.org {
+        match ^remote
+        answer "{{ .Name }} 0 IN TXT \"{{ .Remote }} {{ .Class }} {{ .Type }} {{ .Question.Qtype }}\""
+        fallthrough remote2.example.org
+    }
+    template IN AAAA example.org {
+        answer "{{ .Name }} 60 IN AAAA {{ .Name }}"
+    }
+    template CH ANY example.org {
+        answer "{{ .Name }} 0 {{ .Class }} TXT {{ .Type }}"
+    }
+    template ANY SRV example.org {
+        rcode SERVFAIL
+    }
+    template ANY ANY example.org {
+        rcode NXDOMAIN
+        authority "{{ .Zone }} 60 {{ .Class }} SOA ns.{{ .Zone }} host.{{ .Zone }} (1 60 60 60 60)"
+        ederror 21 "Made up"
+    }
+    whoami
+}
+"#,
+    );
+    let rest = ["example.org. 3600 IN NS ns.example.org.", "ns.example.org. 60 IN A 192.0.2.53"];
+    let soa = "example.org. 60 IN SOA ns.example.org. host.example.org. 1 60 60 60 60";
+    for (qname, address) in [("ip-10-7-8.example.org.", "10.0.7.8"), ("x0f.example.org.", "192.0.2.15")] {
+        let answer = format!("{qname} 60 IN A {address}");
+        assert_eq!(stage.lines(qname, Rtype::A), ["NOERROR aa", &answer, rest[0], rest[1]]);
+    }
+    let upper = stage.lines("IP-10-7-8.Example.org.", Rtype::A);
+    assert_eq!(upper[1], "IP-10-7-8.Example.org. 60 IN A 10.0.7.8", "the name is written as it was asked");
+    // No pattern of the first line matches, and it falls through to the last; the second has no such word.
+    assert_eq!(stage.lines("other.example.org.", Rtype::A), ["NXDOMAIN aa", soa]);
+    assert_eq!(
+        stage.lines("5.2.0.192.in-addr.arpa.", Rtype::PTR)[1],
+        "5.2.0.192.in-addr.arpa. 60 IN PTR host-5.example.org."
+    );
+    assert_eq!(stage.lines("5.3.0.192.in-addr.arpa.", Rtype::PTR), ["SERVFAIL"]);
+    assert_eq!(stage.lines("5.2.0.192.in-addr.arpa.", Rtype::A)[0], "NOERROR aa", "the next plugin answers");
+    assert_eq!(
+        stage.lines("remote.example.org.", Rtype::TXT)[1],
+        "remote.example.org. 0 IN TXT \"192.0.2.99 IN TXT 16\""
+    );
+    assert_eq!(stage.lines("other.example.org.", Rtype::TXT), ["SERVFAIL"]);
+    assert_eq!(stage.lines("x.remote2.example.org.", Rtype::TXT)[0], "NXDOMAIN aa");
+    assert_eq!(stage.lines("a.example.org.", Rtype::SRV), ["SERVFAIL"]);
+    // What the template writes is no record.
+    assert_eq!(stage.lines("a.example.org.", Rtype::AAAA), ["SERVFAIL"]);
+    let question = Question { qclass: Class::CH, ..Question::new("example.org.", Rtype::HINFO) };
+    assert_eq!(lines(&stage.udp(&question)), ["NOERROR aa", "example.org. 0 CH TXT \"HINFO\""]);
+    let question = Question { edns_size: Some(1232), ..Question::new("a.example.org.", Rtype::MX) };
+    assert_eq!(extended_error(&stage.udp(&question)), Some((21, "Made up".into())));
+}
+
+#[test]
+fn template_answers_that_do_not_fit_are_truncated() {
+    let answers = "        answer \"{{ .Name }} 60 IN TXT 0123456789012345678901234567890123456789\"\n".repeat(20);
+    let mut stage = Stage::new(&format!("example.org:0 {{\n    template IN TXT {{\n{answers}    }}\n}}\n"));
+    assert_eq!(stage.lines("a.example.org.", Rtype::TXT), ["NOERROR aa tc"]);
+    let question = Question::new("a.example.org.", Rtype::TXT);
+    let whole = stage.ask(&question, address("192.0.2.99:5353"), Transport::Tcp).unwrap();
+    assert_eq!(lines(&whole).len(), 21);
+}
+
+#[test]
+fn template_says_what_is_wrong_with_its_lines() {
+    for (head, body, line, error) in [
+        ("IN", "", 2, "Wrong argument count or unexpected line ending after 'IN'"),
+        ("XX A", "", 2, "invalid query class XX"),
+        ("IN FOO", "", 2, "invalid RR class FOO"),
+        ("IN A", "match", 3, "Wrong argument count or unexpected line ending after 'match'"),
+        ("IN A", "upstreams x", 3, "unknown property 'upstreams'"),
+        ("IN A", "rcode FOO", 3, "unknown rcode FOO"),
+        ("IN A", "answer \"{{ .Foo }}\"", 3, "could not compile template: {{ .Foo }}, there is no field .Foo"),
+        ("IN A", "rcode NOERROR", 2, "no answer section for template found"),
+        ("IN A", "ederror x", 3, "error parsing extended DNS error code, x, invalid digit found in string"),
+    ] {
+        let expected = format!("plugin/template: Corefile:{line} - Error during parsing: {error}");
+        assert_eq!(fault(&format!("    template {head} {{\n{body}\n}}")), expected);
+    }
+    assert!(
+        fault("    template IN A {\nmatch (a\n}")
+            .contains("Corefile:3 - Error during parsing: could not parse regex: (a")
+    );
+    // A template without actions is read when it is set up.
+    assert!(
+        fault("    template IN A {\nanswer \"a. 60 IN A 192.0.2\"\n}").contains("could not compile template: a. 60")
     );
 }

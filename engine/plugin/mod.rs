@@ -31,6 +31,7 @@ mod registry;
 mod root;
 mod rrl;
 mod setup;
+mod template;
 mod watched;
 mod whoami;
 mod zones;

@@ -3,7 +3,7 @@
 use super::corefile::{ConfigError, Directive};
 use super::{
     Plugin, Setup, acl, any, auto, bind, bufsize, chaos, errors, file, header, hosts, loadbalance, log, minimal, nsid,
-    pocketbase, root, rrl, whoami,
+    pocketbase, root, rrl, template, whoami,
 };
 
 /// Sets up a plugin for one server block from all its lines there; None if it has no part in the chain.
@@ -86,7 +86,7 @@ const ORDER: &[Row] = &[
     place("dnssec"),
     place("tls"),
     plugin("minimal", minimal::setup),
-    place("template"),
+    plugin("template", template::setup),
     place("transfer"),
     plugin("hosts", hosts::setup),
     plugin("file", file::setup),
