@@ -534,3 +534,50 @@ fn template_says_what_is_wrong_with_its_lines() {
         fault("    template IN A {\nanswer \"a. 60 IN A 192.0.2\"\n}").contains("could not compile template: a. 60")
     );
 }
+
+#[test]
+fn template_conditions_pick_among_the_names_that_match() {
+    let mut stage = Stage::new(
+        r#"
+example.org:0 {
+    template IN A {
+        match "^(?P<ip>[0-9]{1,3}(-[0-9]{1,3}){3})[.]"
+        answer "{{ .Name }} 60 IN A {{ .Var.ip }}"
+        var ip replace(group('ip'), '-', '.')
+        expr "any(['10.0.0.0/8', '192.0.2.0/24'], incidr(ip, #))"
+        expr client_ip() == '192.0.2.99' && proto() == 'udp'
+        fallthrough
+    }
+    template IN TXT {
+        expr "int(name()) == 1"
+        answer "{{ .Name }} TXT x"
+        fallthrough
+    }
+    template ANY ANY {
+        rcode NXDOMAIN
+    }
+}
+"#,
+    );
+    let answer = "10-1-2-3.example.org. 60 IN A 10.1.2.3";
+    assert_eq!(stage.lines("10-1-2-3.example.org.", Rtype::A), ["NOERROR aa", answer]);
+    for qname in ["203-0-113-1.example.org.", "10-1-2-999.example.org.", "www.example.org."] {
+        assert_eq!(stage.lines(qname, Rtype::A), ["NXDOMAIN aa"], "{qname}");
+    }
+    let question = Question::new("10-1-2-3.example.org.", Rtype::A);
+    let other = stage.ask(&question, address("192.0.2.98:5353"), Transport::Udp).unwrap();
+    assert_eq!(lines(&other), ["NXDOMAIN aa"]);
+    assert_eq!(
+        stage.lines("a.example.org.", Rtype::TXT),
+        ["SERVFAIL"],
+        "what fails is no condition that does not hold"
+    );
+    for (line, error) in [
+        ("expr", "Wrong argument count or unexpected line ending after 'expr'"),
+        ("var x", "Wrong argument count or unexpected line ending after 'x'"),
+        ("expr y == 1", "could not compile expression: y == 1, unknown name y"),
+    ] {
+        let expected = format!("plugin/template: Corefile:3 - Error during parsing: {error}");
+        assert_eq!(fault(&format!("    template IN A {{\n{line}\n}}")), expected);
+    }
+}

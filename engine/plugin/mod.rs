@@ -18,6 +18,7 @@ mod bind;
 mod bufsize;
 mod chaos;
 mod errors;
+mod expression;
 mod file;
 mod header;
 mod hosts;

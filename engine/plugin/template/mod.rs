@@ -9,6 +9,8 @@
 //! ```corefile
 //! template CLASS TYPE [ZONES...] {
 //!     match REGEX...
+//!     var NAME EXPRESSION
+//!     expr EXPRESSION
 //!     answer RR...
 //!     additional RR...
 //!     authority RR...
@@ -22,6 +24,8 @@
 //! * **ZONES** are the zones that questions have to be in, those of the server block by default.
 //! * `match` gives patterns for the question's name, which is in lower case and ends with a dot; the first that matches
 //!   counts. Patterns match anywhere in the name unless `^` and `$` hold them. All names match by default.
+//! * `var` gives a name to the value of an expression, for the expressions below it and for templates (`.Var.NAME`).
+//! * `expr` is a condition; where it does not hold, it is as if no pattern matched.
 //! * `answer`, `additional` and `authority` are templates of records in the form of zone files, each of one record. A TTL
 //!   that is left out is 3600.
 //! * `rcode` is the code of the answer, such as `NXDOMAIN`; `NOERROR` by default.
@@ -35,12 +39,23 @@
 //! * `.Zone`: the zone that the question is in
 //! * `.Remote`: the client's address
 //! * `index .Match 1`, `.Group.NAME`: what a group of the pattern found, by its number or its name
+//! * `.Var.NAME`: what `var` gave a name to
 //! * `.Meta "LABEL"`: a label of metadata, empty while there is none
 //! * `parseInt TEXT BASE BITS`: a number
 //! * `if`, `else if`, `else`, `end`; variables (`$x := …`), pipelines (`… | …`), parentheses, and the functions `and`, `or`,
 //!   `not`, `eq`, `ne`, `lt`, `le`, `gt`, `ge`, `index`, `len`, `print` and `printf`
 //!
-//! Loops, and templates that call templates, are not there. `{{$x}}` is a variable of the environment to the Corefile, so
+//! Expressions are made of numbers, texts in quotes, lists (`['a', 'b']`), names of variables, `||`, `&&`, `!`, `==`, `!=`,
+//! `<`, `<=`, `>`, `>=`, `in`, `contains`, `startsWith`, `endsWith`, `matches` (with a pattern in quotes), `+`, `-`, `*`, `/`,
+//! `%`, `? :`, `[index]` and these functions:
+//! * `name()`, `type()`, `class()`, `id()`, `opcode()`, `size()`, `do()`, `bufsize()`: the query
+//! * `client_ip()`, `port()`, `server_ip()`, `server_port()`, `proto()`: how it came
+//! * `group(NAME)`: what a group of the pattern found; `metadata(LABEL)`: empty
+//! * `incidr(ADDRESS, CIDR)`: whether an address is in a block
+//! * `any(LIST, CONDITION)`, `all(…)`, `none(…)`, in whose condition `#` is the element
+//! * `int`, `join`, `len`, `lower`, `replace`, `split`, `string`, `trim` and `upper` of values
+//!
+//! Loops in templates, and templates that call templates, are not there. `{{$x}}` is a variable of the environment to the Corefile, so
 //! that a space has to stand before `$`.
 //!
 //! ## Examples
@@ -56,6 +71,19 @@
 //!         authority "{{ .Zone }} 60 {{ .Class }} SOA ns.{{ .Zone }} host.{{ .Zone }} (1 60 60 60 60)"
 //!         ederror 21 "Made up names only"
 //!     }
+//! }
+//! ```
+//! Names stand for private addresses only:
+//! ```corefile
+//! example.org:1053 {
+//!     template IN A {
+//!         match "^(?P<ip>[0-9]{1,3}(-[0-9]{1,3}){3})[.]example[.]org[.]$"
+//!         var ip replace(group('ip'), '-', '.')
+//!         expr "any(['10.0.0.0/8', '192.168.0.0/16'], incidr(ip, #))"
+//!         answer "{{ .Name }} 60 IN A {{ .Var.ip }}"
+//!         fallthrough
+//!     }
+//!     file db.example.org
 //! }
 //! ```
 //! ```sh
@@ -78,6 +106,7 @@ use store::types::{rtype_from_text, rtype_to_text};
 use store::{Name, name};
 
 use super::corefile::{ConfigError, Directive, Fallthrough, Token, zones_or};
+use super::expression::{Expression, Facts, Value};
 use super::{Context, Failure, Flow, Plugin, Setup};
 use crate::wire::options::EXTENDED_ERROR;
 use crate::wire::{Query, Response, Section};
@@ -98,11 +127,21 @@ struct Line {
     zones: Vec<Name>,
     /// None stands for all names.
     patterns: Vec<Regex>,
+    /// Variables and conditions in their order.
+    steps: Vec<Step>,
+    /// The names of the variables.
+    variables: Vec<String>,
     /// In the order of the sections.
     records: Vec<(Section, Source)>,
     rcode: OptRcode,
     extended_error: Option<(u16, String)>,
     fallthrough: Option<Fallthrough>,
+}
+
+/// A `var` or an `expr`.
+enum Step {
+    Variable(Expression),
+    Condition(Expression),
 }
 
 /// Where a record comes from.
@@ -132,12 +171,19 @@ impl Line {
             },
             zones: zones_or(zones, block)?,
             patterns: Vec::new(),
+            steps: Vec::new(),
+            variables: Vec::new(),
             records: Vec::new(),
             rcode: OptRcode::NOERROR,
             extended_error: None,
             fallthrough: None,
         };
-        for property in line.properties() {
+        // Templates may use all variables, wherever these stand.
+        let is_step = |property: &&Directive| matches!(&property.name.text[..], "var" | "expr");
+        for property in line.properties().iter().filter(is_step) {
+            read.add_step(property)?;
+        }
+        for property in line.properties().iter().filter(|property| !is_step(property)) {
             read.add(property)?;
         }
         if read.rcode == OptRcode::NOERROR && read.records.iter().all(|(section, _)| *section == Section::Additional) {
@@ -188,11 +234,53 @@ impl Line {
         Ok(())
     }
 
+    /// Reads a `var` or an `expr`.
+    fn add_step(&mut self, property: &Directive) -> Result<(), ConfigError> {
+        let (variable, words) = match (&property.name.text[..], &property.args[..]) {
+            ("var", [name, words @ ..]) if !words.is_empty() => (Some(name.text.clone()), words),
+            ("expr", words) if !words.is_empty() => (None, words),
+            _ => return Err(property.wrong_argument_count()),
+        };
+        let text = words.iter().map(|word| &word.text[..]).collect::<Vec<_>>().join(" ");
+        let read = Expression::read(&text, &self.variables);
+        let read = read.map_err(|why| property.error(format!("could not compile expression: {text}, {why}")))?;
+        self.steps.push(match variable {
+            Some(name) => {
+                self.variables.push(name);
+                Step::Variable(read)
+            }
+            None => Step::Condition(read),
+        });
+        Ok(())
+    }
+
+    /// The values of the variables, if all conditions hold.
+    fn follow(
+        &self,
+        groups: &[(String, &str)],
+        query: &Query,
+        context: &Context<'_>,
+    ) -> Result<Option<Vec<Value>>, String> {
+        let mut values = Vec::new();
+        for step in &self.steps {
+            let facts = Facts { query, arrival: context.arrival, groups, variables: &values };
+            match step {
+                Step::Variable(expression) => {
+                    let value = expression.evaluate(&facts)?;
+                    values.push(value);
+                }
+                Step::Condition(expression) if !expression.holds(&facts)? => return Ok(None),
+                Step::Condition(_) => {}
+            }
+        }
+        Ok(Some(values))
+    }
+
     /// Reads templates of records.
     fn add_records(&mut self, section: Section, templates: &[Token]) -> Result<(), ConfigError> {
         for token in templates {
             let fault = |why: String| token.error(format!("could not compile template: {}, {why}", token.text));
-            let program = Program::read(&token.text).map_err(fault)?;
+            let program = Program::read(&token.text, &self.variables).map_err(fault)?;
             let source = match program.constant() {
                 Some(text) => Source::Fixed(Made::read(&text).map_err(fault)?),
                 None => Source::Template(program),
@@ -223,6 +311,7 @@ impl Line {
     fn answer(
         &self,
         found: &Found<'_, '_>,
+        values: &[Value],
         zone: &Name,
         query: &Query,
         response: &mut Response<'_>,
@@ -231,6 +320,7 @@ impl Line {
         response.authoritative = true;
         response.rcode = self.rcode;
         let (matches, groups) = (found.matches(), found.groups());
+        let variables: Vec<_> = self.variables.iter().cloned().zip(values.iter().map(Value::print)).collect();
         let (zone, class) = (name::to_text(zone), query.qclass.to_string());
         let (rtype, remote) = (rtype_to_text(query.qtype), context.arrival.client.ip().to_canonical().to_string());
         let (qtype, qclass) = (query.qtype.to_int().to_string(), query.qclass.to_int().to_string());
@@ -243,7 +333,7 @@ impl Line {
             ("Qtype", &qtype),
             ("Qclass", &qclass),
         ];
-        let data = Data { fields: &fields, matches: &matches, groups: &groups };
+        let data = Data { fields: &fields, matches: &matches, groups: &groups, variables: &variables };
         for (section, source) in &self.records {
             let written;
             let made = match source {
@@ -330,7 +420,17 @@ impl Plugin for Templates {
         for line in &self.lines {
             let Some(zone) = line.zone_of(query) else { continue };
             let text: &String = text.get_or_insert_with(|| text_of(query));
-            let Some(found) = line.find(text) else {
+            let found = line.find(text);
+            let values = match &found {
+                Some(_) if line.steps.is_empty() => Ok(Some(Vec::new())),
+                Some(found) => line.follow(&found.groups(), query, context),
+                None => Ok(None),
+            };
+            let Ok(values) = values else {
+                context.failure = Some(Failure { plugin: self.name(), text: "an expression failed" });
+                return Flow::Rcode(OptRcode::SERVFAIL);
+            };
+            let Some((found, values)) = found.zip(values) else {
                 if line.fallthrough.as_ref().is_some_and(|fallthrough| fallthrough.covers(&query.name)) {
                     continue;
                 }
@@ -340,7 +440,7 @@ impl Plugin for Templates {
             if line.rcode == OptRcode::SERVFAIL {
                 return Flow::Rcode(OptRcode::SERVFAIL);
             }
-            return match line.answer(&found, zone, query, response, context) {
+            return match line.answer(&found, &values, zone, query, response, context) {
                 Ok(()) => Flow::Done,
                 Err(text) => {
                     context.failure = Some(Failure { plugin: self.name(), text });

@@ -20,6 +20,8 @@ pub(super) struct Data<'d> {
     pub(super) matches: &'d [&'d str],
     /// `.Group`: the same by name and by number.
     pub(super) groups: &'d [(String, &'d str)],
+    /// `.Var`: values by name.
+    pub(super) variables: &'d [(String, String)],
 }
 
 /// Names of fields that are texts; `.Match`, `.Group`, `.Meta` and those of `.Question` come besides.
@@ -46,9 +48,9 @@ enum Operand {
 }
 
 impl Program {
-    /// Reads a template; on an error says what is wrong with it.
-    pub(super) fn read(text: &str) -> Result<Self, String> {
-        let mut reader = Reader { pieces: pieces(text)?.into_iter(), variables: Vec::new(), depth: 0 };
+    /// Reads a template that may use these names below `.Var`; on an error says what is wrong with it.
+    pub(super) fn read(text: &str, values: &[String]) -> Result<Self, String> {
+        let mut reader = Reader { pieces: pieces(text)?.into_iter(), values, variables: Vec::new(), depth: 0 };
         let (nodes, end) = reader.nodes()?;
         match end {
             Stop::Text => Ok(Self(nodes)),
@@ -82,13 +84,15 @@ enum Stop {
 }
 
 /// Makes nodes of pieces.
-struct Reader {
+struct Reader<'r> {
     pieces: std::vec::IntoIter<Piece>,
+    /// The names below `.Var`.
+    values: &'r [String],
     variables: Vec<String>,
     depth: usize,
 }
 
-impl Reader {
+impl Reader<'_> {
     /// Reads nodes as far as they belong together.
     fn nodes(&mut self) -> Result<(Vec<Node>, Stop), String> {
         let mut nodes = Vec::new();
@@ -154,7 +158,7 @@ impl Reader {
             let operand = match token {
                 Token::Text(text) => Operand::Value(Value::Text(text.clone())),
                 Token::Number(number) => Operand::Value(Value::Number(*number)),
-                Token::Field(path) => Operand::Field(check_field(path)?),
+                Token::Field(path) => Operand::Field(check_field(path, self.values)?),
                 Token::Variable(name) if self.variables.contains(name) => Operand::Variable(name.clone()),
                 Token::Variable(name) => return Err(format!("undefined variable {name:?}")),
                 Token::Word(word) => match &word[..] {
@@ -216,10 +220,11 @@ fn closing(tokens: &[Token]) -> Option<usize> {
 }
 
 /// A field's path, if there is such a field.
-fn check_field(path: &[String]) -> Result<Vec<String>, String> {
+fn check_field(path: &[String], values: &[String]) -> Result<Vec<String>, String> {
     let names: Vec<&str> = path.iter().map(String::as_str).collect();
     match names[..] {
         [name] if FIELDS.contains(&name) => {}
+        ["Var", name] if values.iter().any(|value| value == name) => {}
         ["Match" | "Group" | "Meta"] | ["Group", _] => {}
         ["Question", "Name" | "Qtype" | "Qclass"] => {}
         _ => return Err(format!("there is no field .{}", path.join("."))),
@@ -300,6 +305,10 @@ impl Run<'_> {
                     let found = self.data.groups.iter().rev().find(|(group, _)| group == name);
                     // As Go prints what a map does not have.
                     Value::Text(found.map_or("<no value>", |(_, text)| *text).into())
+                }
+                ("Var", Some(name)) => {
+                    let found = self.data.variables.iter().rev().find(|(variable, _)| variable == name);
+                    Value::Text(found.map_or_else(String::new, |(_, text)| text.clone()))
                 }
                 ("Question", Some("Name")) => text("Name"),
                 ("Question", Some("Qtype")) => text("Qtype"),

@@ -7,7 +7,9 @@ use super::record::Made;
 fn run(text: &str) -> Result<String, String> {
     let fields = [("Name", "b.example."), ("Zone", "example."), ("Qtype", "1"), ("Qclass", "1")];
     let groups = [("0", "b"), ("1", "0a"), ("2", "b"), ("x", "0a")].map(|(name, text)| (name.to_owned(), text));
-    Program::read(text)?.run(&Data { fields: &fields, matches: &["b", "0a", "b"], groups: &groups })
+    let variables = [("v".to_owned(), "7".to_owned())];
+    let data = Data { fields: &fields, matches: &["b", "0a", "b"], groups: &groups, variables: &variables };
+    Program::read(text, &["v".into()])?.run(&data)
 }
 
 #[test]
@@ -16,6 +18,7 @@ fn templates_write_what_their_actions_say() {
         ("", ""),
         ("a {{ .Name }} b", "a b.example. b"),
         ("{{.Zone}}", "example."),
+        ("{{ .Var.v }}", "7"),
         ("{{ .Question.Name }}{{ .Question.Qtype }}", "b.example.1"),
         ("{{ .Group.x }}{{ .Group.2 }}{{ .Group.none }}", "0ab<no value>"),
         ("{{ index .Match 2 }}{{ index .Group \"x\" }}", "b0a"),
@@ -44,6 +47,7 @@ fn faults_of_templates_are_found_when_they_are_read() {
         ("{{ .Name", "unclosed action"),
         ("{{ }}", "missing value for command"),
         ("{{ .Name | }}", "missing value for command"),
+        ("{{ .Var.v }}", "there is no field .Var.v"),
         ("{{ .Other }}", "there is no field .Other"),
         ("{{ .Name.First }}", "there is no field .Name.First"),
         ("{{ other }}", "function \"other\" not defined"),
@@ -63,12 +67,12 @@ fn faults_of_templates_are_found_when_they_are_read() {
         ("{{ . }}", "unexpected \".\""),
         ("{{ 1x }}", "bad number syntax: \"1x\""),
     ] {
-        assert_eq!(Program::read(template).err().as_deref(), Some(fault), "{template}");
+        assert_eq!(Program::read(template, &[]).err().as_deref(), Some(fault), "{template}");
     }
     let deep = "{{ if .Name }}".repeat(65) + &"{{ end }}".repeat(65);
-    assert!(Program::read(&deep).is_err());
+    assert!(Program::read(&deep, &[]).is_err());
     let deep = format!("{{{{ {}1{} }}}}", "(".repeat(65), ")".repeat(65));
-    assert!(Program::read(&deep).is_err());
+    assert!(Program::read(&deep, &[]).is_err());
 }
 
 #[test]
