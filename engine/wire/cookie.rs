@@ -107,16 +107,20 @@ mod tests {
 
     #[test]
     fn the_examples_of_rfc_9018_appendix_a() {
-        let secret = 0xe5e9_73e5_a6b2_a43f_48e7_dc84_9e37_bfcf_u128.to_be_bytes();
-        let cases: [(u64, &str, u32, u64); 3] = [
-            (0x2464_c4ab_cf10_c957, "198.51.100.100", 1_559_731_985, 0x1f81_30c3_eee2_9480),
-            (0xfc93_fc62_807d_db86, "203.0.113.203", 1_559_734_385, 0xd4a5_64a1_442a_ca77),
-            (0x2268_1ab9_7d52_c298, "2001:db8:220:1:59de:d0f4:8769:82b8", 1_559_741_817, 0x5692_6bd0_934c_72f8),
-        ];
-        for (client, address, time, hash) in cases {
-            let client = ClientCookie::from_octets(client.to_be_bytes());
+        const FIRST: u128 = 0xe5e9_73e5_a6b2_a43f_48e7_dc84_9e37_bfcf;
+        const BEFORE_ROLL: u128 = 0xdd3b_df93_44b6_78b1_85a6_f5cb_60fc_a715;
+        const AFTER_ROLL: u128 = 0x4455_36bc_d251_3298_075a_5d37_9663_c962;
+        let six = "2001:db8:220:1:59de:d0f4:8769:82b8";
+        for (secret, client, address, time, hash) in [
+            (FIRST, 0x2464_c4ab_cf10_c957_u64, "198.51.100.100", 1_559_731_985, 0x1f81_30c3_eee2_9480_u64),
+            (FIRST, 0x2464_c4ab_cf10_c957, "198.51.100.100", 1_559_734_385, 0xd4a5_64a1_442a_ca77),
+            (FIRST, 0xfc93_fc62_807d_db86, "203.0.113.203", 1_559_734_700, 0xf73a_7810_aca2_381e),
+            (BEFORE_ROLL, 0x2268_1ab9_7d52_c298, six, 1_559_741_817, 0x2655_6bd0_934c_72f8),
+            (AFTER_ROLL, 0x2268_1ab9_7d52_c298, six, 1_559_741_961, 0xa6bb_79d1_6625_507a),
+        ] {
+            let (secret, client) = (secret.to_be_bytes(), ClientCookie::from_octets(client.to_be_bytes()));
             let cookie = StandardServerCookie::calculate(client, Serial(time), address.parse().unwrap(), &secret);
-            assert_eq!(u64::from_be_bytes(cookie.hash()), hash, "{address}");
+            assert_eq!(u64::from_be_bytes(cookie.hash()), hash, "{address} at {time}");
         }
     }
 
