@@ -5,7 +5,8 @@
 /// It lives on the stack; the longest name has 255 octets and 127 labels (RFC 1035 §2.3.4).
 #[derive(Clone)]
 pub struct QName {
-    octets: [u8; 255],
+    /// One more than a name can have, so that it is whole chunks.
+    octets: [u8; 16 * CHUNK],
     /// Where each label begins, from the left; the root label is not among them.
     starts: [u8; 127],
     len: u8,
@@ -17,11 +18,14 @@ impl QName {
     ///
     /// None if it is not such a name.
     pub fn from_wire(wire: &[u8]) -> Option<Self> {
-        let mut name = Self { octets: [0; 255], starts: [0; 127], len: 0, labels: 0 };
-        let room = name.octets.get_mut(..wire.len())?;
-        room.copy_from_slice(wire);
-        // A length octet is at most 63 and `A` is 65: folding the whole slice touches letters only.
-        room.make_ascii_lowercase();
+        let mut name = Self { octets: [0; 16 * CHUNK], starts: [0; 127], len: 0, labels: 0 };
+        name.octets[..255].get_mut(..wire.len())?.copy_from_slice(wire);
+        // A length octet is at most 63 and `A` is 65: folding all octets touches letters only. Chunks of a fixed size are
+        // folded at once; behind the name there are zeros.
+        let (chunks, _) = name.octets.as_chunks_mut::<CHUNK>();
+        for chunk in chunks.iter_mut().take(wire.len().div_ceil(CHUNK)) {
+            chunk.make_ascii_lowercase();
+        }
         name.len = wire.len() as u8;
         let (mut at, mut labels) = (0usize, 0usize);
         loop {
@@ -104,6 +108,9 @@ impl std::fmt::Debug for QName {
         write!(f, "{}", self.as_slice().escape_ascii())
     }
 }
+
+/// Octets that are folded to lower case at once.
+const CHUNK: usize = 16;
 
 #[cfg(test)]
 mod tests {
