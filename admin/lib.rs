@@ -7,11 +7,13 @@
 mod backup;
 mod check;
 pub mod cli;
+mod endpoints;
 pub mod http;
 mod notify;
 mod pid_file;
 mod remote;
 pub mod serve;
+mod traffic;
 
 /// Name and version, as the second start line has it.
 pub const VERSION: &str = concat!("zonda-", env!("CARGO_PKG_VERSION"));

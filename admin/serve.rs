@@ -16,9 +16,11 @@ use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIG
 use signal_hook::iterator::Signals;
 use store::{Store, name};
 
+use crate::endpoints::Endpoints;
 use crate::http::{self, Admin, AdminConfig};
 use crate::notify::{self, notify};
 use crate::pid_file::PidFile;
+use crate::traffic;
 
 /// What the command line settled.
 pub struct RunConfig {
@@ -50,13 +52,21 @@ pub fn run(config: RunConfig) -> Result<(), String> {
     for warning in &services.warnings {
         log::warning(warning);
     }
+    log::set_debug(services.debug);
+    end_at_panics_in_debug();
+    // First of all, so that a long load can be watched.
+    let mut endpoints = Endpoints::new().map_err(|why| why.to_string())?;
+    let opened = endpoints.open(&services.endpoints)?;
+    endpoints.serve(std::mem::take(&mut services.endpoints), opened).map_err(|why| why.to_string())?;
     let databases = open_databases(std::mem::take(&mut services.pocketbases), &mut signals)?;
     let io = std::env::var("ZONDA_IO").unwrap_or_else(|_| "auto".into());
     let io =
         net::IoChoice::from_name(&io).ok_or_else(|| format!("ZONDA_IO is '{io}'; it may be auto, ring or mmsg"))?;
     let listeners: Vec<_> = listeners.into_iter().map(|addr| net::Listener { addr }).collect();
-    let options = net::Options { io, ..net::Options::default() };
+    let options = net::Options { io, workers: services.sockets.flatten(), ..net::Options::default() };
     let running = net::start(&listeners, server, &options).map_err(|why| why.to_string())?;
+    let meter = running.meter();
+    services.metrics.add(move |text| traffic::write(text, &meter.totals()));
     let admins = databases.iter().map(start_admin).collect::<Result<Vec<_>, _>>()?;
     let housekeeping = Housekeeping::start(services.tasks).map_err(|why| why.to_string())?;
 
@@ -94,15 +104,32 @@ pub fn run(config: RunConfig) -> Result<(), String> {
             std::process::exit(2);
         }
     });
+    services.life.stop();
+    if !services.lameduck.is_zero() {
+        log::info(&format!("plugin/health: Going into lameduck mode for {:?}", services.lameduck));
+        std::thread::sleep(services.lameduck);
+    }
     drop(housekeeping);
     for admin in admins.into_iter().flatten() {
         admin.stop(GRACE);
     }
     running.stop(GRACE);
+    endpoints.stop();
     log::drain();
     handle.close();
     let _ = impatient.join();
     Ok(())
+}
+
+/// While debug lines are written, a panic ends the process once it has been reported.
+fn end_at_panics_in_debug() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        if log::is_debug() {
+            std::process::abort();
+        }
+    }));
 }
 
 /// How a signal asks for the end.

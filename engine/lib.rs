@@ -6,6 +6,7 @@
 #![deny(unsafe_code)]
 
 pub mod log;
+pub mod metrics;
 pub mod net;
 pub mod plugin;
 pub mod wire;

@@ -30,9 +30,14 @@ pub fn set_debug(on: bool) {
     DEBUG.store(on, Ordering::Relaxed);
 }
 
+/// Whether debug lines are written.
+pub fn is_debug() -> bool {
+    DEBUG.load(Ordering::Relaxed)
+}
+
 /// Writes a line at once.
 pub fn write(level: Level, text: &str) {
-    if level > Level::Debug || DEBUG.load(Ordering::Relaxed) {
+    if level > Level::Debug || is_debug() {
         // Nobody is left to tell when standard output is gone.
         let _ = io::stdout().lock().write_all(format!("{}{text}\n", level.prefix()).as_bytes());
     }
@@ -41,6 +46,11 @@ pub fn write(level: Level, text: &str) {
 /// Writes a line without a level: start lines, and what a command was asked for.
 pub fn plain(text: &str) {
     let _ = io::stdout().lock().write_all(format!("{text}\n").as_bytes());
+}
+
+/// Writes a `[DEBUG]` line at once, if debug lines are written.
+pub fn debug(text: &str) {
+    write(Level::Debug, text);
 }
 
 /// Writes an `[INFO]` line at once.

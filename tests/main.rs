@@ -26,4 +26,5 @@ mod program;
 mod readme;
 mod stages;
 mod support;
+mod watch;
 mod ways;

@@ -84,16 +84,22 @@ fn corefile_examples_start() {
         "bind.rs",
         "bufsize.rs",
         "chaos.rs",
+        "debug.rs",
         "errors.rs",
         "file/mod.rs",
         "header.rs",
+        "health.rs",
         "hosts/mod.rs",
         "loadbalance/mod.rs",
         "log/mod.rs",
         "minimal.rs",
+        "multisocket.rs",
         "pocketbase.rs",
+        "prometheus/mod.rs",
+        "ready.rs",
         "root.rs",
         "template/mod.rs",
+        "timeouts.rs",
         "whoami.rs",
     ] {
         let source =
@@ -114,6 +120,9 @@ fn corefile_examples_start() {
         let zone = "@ 1h SOA ns1 host 1 1h 1h 1h 60\n@ 1h NS ns1\nns1 1h A 192.0.2.53\n";
         std::fs::write(folder.path().join("db.example.org"), zone).unwrap();
         let corefile = example.replace("1053", &port.to_string()).replace("8090", &free_port().to_string());
+        let corefile = ["8091", "8181", "9253"]
+            .iter()
+            .fold(corefile, |corefile, fixed| corefile.replace(fixed, &free_port().to_string()));
         std::fs::write(folder.path().join("Corefile"), &corefile).unwrap();
         let (code, _, stderr) = run(folder.path(), &["check", "Corefile"]);
         assert_eq!(code, Some(0), "{corefile}{stderr}");

@@ -189,11 +189,20 @@ impl Program {
 
     /// Sends a signal by name (`TERM`, `KILL`) and waits for the end; gives the exit code, None for a death by signal.
     pub(crate) fn end(&mut self, signal: &str) -> Option<i32> {
-        let pid = self.child.id().to_string();
-        // The shell's own kill: the program of that name is not on every machine.
-        let kill = format!("kill -s {signal} {pid}");
-        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        self.signal(signal);
         self.child.wait().unwrap().code()
+    }
+
+    /// Sends a signal by name.
+    pub(crate) fn signal(&self, signal: &str) {
+        // The shell's own kill: the program of that name is not on every machine.
+        let kill = format!("kill -s {signal} {}", self.child.id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    }
+
+    /// None while it runs, then its exit code, None for a death by signal.
+    pub(crate) fn has_ended(&mut self) -> Option<Option<i32>> {
+        self.child.try_wait().unwrap().map(|status| status.code())
     }
 
     /// Its process id.

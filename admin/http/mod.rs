@@ -25,7 +25,7 @@ mod record;
 mod record_input;
 mod records;
 mod routes;
-mod server;
+pub(crate) mod server;
 mod site;
 mod stream;
 mod time;
@@ -110,7 +110,7 @@ pub fn start(config: AdminConfig, store: Store) -> Result<Admin, AdminError> {
         .map_err(|why| AdminError::System(why.to_string()))?;
     let entered = runtime.enter();
     let sockets = listeners.into_iter().map(|(socket, _)| socket);
-    let server = Server::start(sockets, &site).map_err(|why| AdminError::System(why.to_string()))?;
+    let server = Server::start(sockets, routes::router(&site)).map_err(|why| AdminError::System(why.to_string()))?;
     drop(entered);
     Ok(Admin {
         runtime: Some(runtime),

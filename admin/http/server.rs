@@ -18,12 +18,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use super::connection::Connection;
-use super::routes::{self, Peer};
-use super::site::Site;
+use super::routes::Peer;
 use engine::log;
 
 /// The listeners at work.
-pub(super) struct Server {
+pub(crate) struct Server {
     /// Tells listeners and connections to end.
     stop: watch::Sender<bool>,
     /// The listeners.
@@ -37,10 +36,10 @@ type Routes = TowerToHyperService<axum::Router>;
 
 impl Server {
     /// Begins to accept. Has to be called inside a runtime.
-    pub(super) fn start(sockets: impl Iterator<Item = net::TcpListener>, site: &Arc<Site>) -> io::Result<Self> {
+    pub(crate) fn start(sockets: impl Iterator<Item = net::TcpListener>, router: axum::Router) -> io::Result<Self> {
         let (stop, stopped) = watch::channel(false);
         let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        let routes = TowerToHyperService::new(routes::router(site));
+        let routes = TowerToHyperService::new(router);
         let listeners = sockets.map(|socket| {
             let listener = Listener {
                 socket: TcpListener::from_std(socket)?,
@@ -62,7 +61,7 @@ impl Server {
     }
 
     /// Accepts no more, and waits at most `grace` for the requests under way.
-    pub(super) async fn stop(self, grace: Duration) {
+    pub(crate) async fn stop(self, grace: Duration) {
         let _ = self.stop.send(true);
         for listener in self.listeners {
             let _ = listener.await;

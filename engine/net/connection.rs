@@ -7,6 +7,7 @@
 use std::io;
 use std::mem;
 use std::net::Shutdown;
+use std::time::Duration;
 
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -14,13 +15,15 @@ use super::Arrival;
 use super::Responders;
 use super::counters::Counter;
 use super::registry::Id;
-use super::stream::Shared;
+use super::stream::{Shared, Times};
 use super::transport::Stream;
 
 /// Serves a connection until either side has had enough.
 pub(super) async fn serve<S: Stream, F: Responders>(id: Id, stream: &S, arrival: Arrival, shared: &Shared<S, F>) {
     let mut incoming = Incoming::new(shared);
-    let mut deadline = Instant::now() + shared.limits.idle;
+    let mut times = shared.times(arrival.listener);
+    let mut queries = 0;
+    let mut deadline = Instant::now() + times.idle;
     loop {
         let begun = !incoming.octets.is_empty();
         let Ok((result, octets)) = timeout_at(deadline, stream.read(mem::take(&mut incoming.octets))).await else {
@@ -40,16 +43,25 @@ pub(super) async fn serve<S: Stream, F: Responders>(id: Id, stream: &S, arrival:
         if !begun {
             shared.registry.borrow_mut().set_busy(id);
         }
-        let whole = match answer_all(stream, &mut incoming, &arrival, shared).await {
+        let left = times.queries_max - queries;
+        let whole = match answer_all(stream, &mut incoming, &arrival, left, times.write, shared).await {
             Ok(whole) => whole,
             Err(Close) => return,
         };
+        queries += whole;
+        if queries == times.queries_max {
+            stream.shutdown(Shutdown::Write);
+            return;
+        }
+        // A new configuration counts for connections that stay, too.
+        let queries_max = times.queries_max;
+        times = Times { queries_max, ..shared.times(arrival.listener) };
         if incoming.octets.is_empty() {
             shared.registry.borrow_mut().set_idle(id);
-            deadline = Instant::now() + shared.limits.idle;
+            deadline = Instant::now() + times.idle;
         } else if whole > 0 || !begun {
             // What is left is the beginning of a message, and its time begins.
-            deadline = Instant::now() + shared.limits.message;
+            deadline = Instant::now() + times.message;
         }
         if incoming.make_room().is_err() {
             count(&shared.counters.closed_full);
@@ -61,13 +73,15 @@ pub(super) async fn serve<S: Stream, F: Responders>(id: Id, stream: &S, arrival:
 /// The connection is to be closed; why has been counted.
 struct Close;
 
-/// Answers all messages that are whole, and returns how many that were.
+/// Answers all messages that are whole, up to a number of them, and returns how many that were.
 async fn answer_all<S: Stream, F: Responders>(
     stream: &S,
     incoming: &mut Incoming<'_, S, F>,
     arrival: &Arrival,
+    max: u64,
+    write_time: Duration,
     shared: &Shared<S, F>,
-) -> Result<usize, Close> {
+) -> Result<u64, Close> {
     let mut whole = 0;
     let mut done = 0;
     shared.turn();
@@ -76,6 +90,7 @@ async fn answer_all<S: Stream, F: Responders>(
         let mut garbage = false;
         while out.len() < BATCH_BYTES
             && !garbage
+            && whole < max
             && let Some(message) = next_message(&incoming.octets[done..])
         {
             done += 2 + message.len();
@@ -85,7 +100,7 @@ async fn answer_all<S: Stream, F: Responders>(
         }
         let last = out.len() < BATCH_BYTES;
         if !out.is_empty() {
-            write(stream, out, shared).await?;
+            write(stream, out, write_time, shared).await?;
         }
         if garbage {
             count(&shared.counters.closed_garbage);
@@ -100,12 +115,17 @@ async fn answer_all<S: Stream, F: Responders>(
 }
 
 /// Writes answers within the time that a client has to take them.
-async fn write<S: Stream, F: Responders>(stream: &S, out: Vec<u8>, shared: &Shared<S, F>) -> Result<(), Close> {
+async fn write<S: Stream, F: Responders>(
+    stream: &S,
+    out: Vec<u8>,
+    time: Duration,
+    shared: &Shared<S, F>,
+) -> Result<(), Close> {
     let Some(_hold) = Hold::take(out.len(), shared) else {
         count(&shared.counters.closed_full);
         return Err(Close);
     };
-    match timeout(shared.limits.write, stream.write_all(out)).await {
+    match timeout(time, stream.write_all(out)).await {
         Ok((Ok(()), _)) => Ok(()),
         Ok((Err(error), _)) => {
             count_lost(&error, shared);

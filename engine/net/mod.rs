@@ -37,9 +37,9 @@ use std::sync::Arc;
 pub use counters::{StreamTotals, Totals, WorkerTotals};
 pub use error::NetError;
 pub use options::{IoChoice, Options, StreamLimits, Way, WayIn};
-pub use running::{Running, start};
+pub use running::{Meter, Running, start};
 
-pub use crate::plugin::{Arrival, Transport};
+pub use crate::plugin::{Arrival, Timeouts, Transport};
 use crate::plugin::{Server, Worker};
 
 /// An address to listen on, over UDP and TCP.
@@ -66,6 +66,11 @@ pub trait Responder {
     /// as silence. What lies behind `len` is left over from other messages. A datagram too long for the buffer is handed
     /// over as its first 12 octets, a header without its question, which is FORMERR by any reading.
     fn answer(&mut self, buffer: &mut [u8], len: usize, arrival: &Arrival) -> Option<usize>;
+
+    /// What TCP clients of a listener may take, where that differs from [`StreamLimits`].
+    fn timeouts(&self, _listener: usize) -> Option<Timeouts> {
+        None
+    }
 }
 
 /// Makes the responders, one a thread.
@@ -85,6 +90,10 @@ impl Responder for Worker {
     #[inline]
     fn answer(&mut self, buffer: &mut [u8], len: usize, arrival: &Arrival) -> Option<usize> {
         Self::answer(self, buffer, len, arrival)
+    }
+
+    fn timeouts(&self, listener: usize) -> Option<Timeouts> {
+        Self::timeouts(self, listener)
     }
 }
 

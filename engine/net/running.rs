@@ -93,6 +93,20 @@ pub fn start<F: Responders>(listeners: &[Listener], responders: F, options: &Opt
     Ok(running)
 }
 
+/// Reads the counters of all threads.
+#[derive(Clone, Debug)]
+pub struct Meter {
+    workers: Vec<Arc<WorkerCounters>>,
+    streams: Arc<StreamCounters>,
+}
+
+impl Meter {
+    /// What all threads have done so far.
+    pub fn totals(&self) -> Totals {
+        Totals { workers: self.workers.iter().map(|counters| counters.read()).collect(), streams: self.streams.read() }
+    }
+}
+
 impl Running {
     /// Starts a thread that reports when it is ready, and what ended it if it was not told to stop.
     fn spawn<W>(&mut self, name: String, reports: Sender<Result<(), NetError>>, work: W) -> Result<(), NetError>
@@ -140,7 +154,12 @@ impl Running {
 
     /// What all threads have done so far.
     pub fn totals(&self) -> Totals {
-        Totals { workers: self.workers.iter().map(|counters| counters.read()).collect(), streams: self.streams.read() }
+        self.meter().totals()
+    }
+
+    /// What tells the same from anywhere.
+    pub fn meter(&self) -> Meter {
+        Meter { workers: self.workers.clone(), streams: Arc::clone(&self.streams) }
     }
 
     /// Takes nothing new, answers what has arrived, waits up to `grace` for clients to take their answers, and ends all

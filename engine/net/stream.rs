@@ -39,10 +39,30 @@ pub(super) struct Shared<S, F: Responders> {
     ended: Notify,
 }
 
+/// What one connection may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    pub(super) idle: Duration,
+    pub(super) message: Duration,
+    pub(super) write: Duration,
+    pub(super) queries_max: u64,
+}
+
 impl<S: Stream, F: Responders> Shared<S, F> {
     /// The moment to look for a new snapshot.
     pub(super) fn turn(&self) {
         self.answering.borrow_mut().0.turn();
+    }
+
+    /// What a client of this listener may take.
+    pub(super) fn times(&self, listener: usize) -> Times {
+        let timeouts = self.answering.borrow().0.timeouts(listener).unwrap_or_default();
+        Times {
+            idle: timeouts.idle.unwrap_or(self.limits.idle),
+            message: timeouts.read.unwrap_or(self.limits.message),
+            write: timeouts.write.unwrap_or(self.limits.write),
+            queries_max: timeouts.queries_max.unwrap_or(u64::MAX),
+        }
     }
 
     /// Has a message answered and appends the answer behind its length. False: the client is to be let go.

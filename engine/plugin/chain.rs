@@ -24,6 +24,11 @@ impl Chain {
         self.timed
     }
 
+    /// The names of its plugins in their order.
+    pub fn names(&self) -> Vec<&'static str> {
+        self.plugins.iter().map(|plugin| plugin.name()).collect()
+    }
+
     /// Whether a plugin answers queries of this class, if not IN.
     pub fn sees(&self, class: Class) -> bool {
         self.plugins.iter().any(|plugin| plugin.sees(class))
@@ -45,7 +50,7 @@ impl Chain {
             asked += 1;
         }
         match flow {
-            Flow::Done => {}
+            Flow::Done => context.answered = Some(asked),
             Flow::Drop => return false,
             Flow::Rcode(rcode) => fail(response, rcode),
             Flow::Next => {

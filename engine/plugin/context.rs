@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::Counters;
 use crate::zone::Snapshot;
 
 /// How a message came in.
@@ -40,6 +41,10 @@ pub struct Context<'q> {
     pub started: Option<Instant>,
     /// The client showed a cookie of ours, so its address is its own (RFC 7873 §5.2.4).
     pub has_cookie: bool,
+    /// Where the query is counted, if anywhere.
+    pub counters: Option<&'q Counters>,
+    /// The place in the chain of the plugin that wrote the answer; None if the server did.
+    pub answered: Option<usize>,
     /// Why the answer is an error, set by who decides so.
     pub failure: Option<Failure>,
     /// The answer is not to be sent, set by who has seen it.

@@ -42,6 +42,7 @@ use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use domain::base::iana::OptRcode;
 use store::edit::Change;
@@ -72,6 +73,8 @@ pub struct Pocketbase {
     pub default_ttl: u32,
     set: SetId,
     hub: Arc<Hub>,
+    /// Set when the zones are served.
+    loaded: Arc<AtomicBool>,
 }
 
 /// A password; it never prints.
@@ -88,6 +91,7 @@ pub(super) fn setup(lines: &[Directive], setup: &mut Setup<'_>) -> Result<Option
         default_ttl: 30,
         set: setup.hub.add(),
         hub: Arc::clone(setup.hub),
+        loaded: setup.services.life.wait_for("pocketbase"),
     };
     for line in lines {
         if !line.args.is_empty() {
@@ -154,6 +158,7 @@ impl Pocketbase {
         })?;
         let set = ZoneSet::build(zones);
         self.hub.publish(self.set, |_| set);
+        self.loaded.store(true, Ordering::Relaxed);
         Ok(damaged)
     }
 

@@ -2,8 +2,8 @@
 
 use super::corefile::{ConfigError, Directive};
 use super::{
-    Plugin, Setup, acl, any, auto, bind, bufsize, chaos, errors, file, header, hosts, loadbalance, log, minimal, nsid,
-    pocketbase, root, rrl, template, whoami,
+    Plugin, Setup, acl, any, auto, bind, bufsize, chaos, debug, errors, file, header, health, hosts, loadbalance, log,
+    minimal, multisocket, nsid, pocketbase, prometheus, ready, root, rrl, template, timeouts, whoami,
 };
 
 /// Sets up a plugin for one server block from all its lines there; None if it has no part in the chain.
@@ -56,17 +56,17 @@ const ORDER: &[Row] = &[
     place("grpc_server"),
     place("https"),
     place("https3"),
-    place("timeouts"),
-    place("multisocket"),
+    plugin("timeouts", timeouts::setup),
+    plugin("multisocket", multisocket::setup),
     place("reload"),
     plugin("nsid", nsid::setup),
     plugin("bufsize", bufsize::setup),
     plugin("bind", bind::setup),
-    place("debug"),
-    place("ready"),
-    place("health"),
+    plugin("debug", debug::setup),
+    plugin("ready", ready::setup),
+    plugin("health", health::setup),
     place("shed"),
-    place("prometheus"),
+    plugin("prometheus", prometheus::setup),
     plugin("errors", errors::setup),
     plugin("log", log::setup),
     place("dnstap"),

@@ -8,7 +8,7 @@ use domain::base::iana::exterr::ExtendedErrorCode;
 use domain::base::iana::{Class, OptRcode, Rtype};
 use store::Name;
 
-use super::{Arrival, Chain, Context, Transport};
+use super::{Arrival, Chain, Context, Counters, Timeouts, Transport};
 use crate::wire::options::{self, Options};
 use crate::wire::{CookieSecrets, QName, Query, Response, reject};
 use crate::zone::{Depths, Hub, Reader};
@@ -23,18 +23,28 @@ pub struct Server {
 /// The server blocks of one listener by zone.
 #[derive(Default)]
 pub struct Routes {
-    blocks: HashMap<Box<[u8]>, Arc<Chain>, foldhash::fast::RandomState>,
+    blocks: HashMap<Box<[u8]>, Block, foldhash::fast::RandomState>,
     depths: Depths,
+    /// What TCP clients may take, as the first block that says so has it.
+    pub(super) timeouts: Option<Timeouts>,
+    /// Counts queries that no block is for.
+    pub(super) dropped: Option<Arc<Counters>>,
+}
+
+/// A zone on a listener.
+struct Block {
+    chain: Arc<Chain>,
+    counters: Option<Arc<Counters>>,
 }
 
 impl Routes {
-    /// Lets a chain answer for a zone; false if the zone is taken.
-    pub fn add(&mut self, zone: &Name, chain: Arc<Chain>) -> bool {
+    /// Lets a chain answer for a zone, and has its queries counted if it has such a plugin; false if the zone is taken.
+    pub fn add(&mut self, zone: &Name, chain: Arc<Chain>, counters: Option<Arc<Counters>>) -> bool {
         let key = zone.as_slice().to_ascii_lowercase().into_boxed_slice();
         if self.blocks.contains_key(&key) {
             return false;
         }
-        self.blocks.insert(key, chain);
+        self.blocks.insert(key, Block { chain, counters });
         self.depths.add(zone.label_count() - 1);
         true
     }
@@ -42,14 +52,14 @@ impl Routes {
     /// The block with the longest zone that the name is at or below. A question for DS goes to the zone above if that
     /// is served here too (RFC 4035 §3.1.4.1).
     #[inline]
-    fn find(&self, name: &QName, qtype: Rtype) -> Option<&Chain> {
+    fn find(&self, name: &QName, qtype: Rtype) -> Option<&Block> {
         let mut found = None;
         for depth in self.depths.upward(name.labels()) {
-            if let Some(chain) = self.blocks.get(name.suffix(depth)) {
+            if let Some(block) = self.blocks.get(name.suffix(depth)) {
                 if qtype != Rtype::DS || depth < name.labels() {
-                    return Some(chain);
+                    return Some(block);
                 }
-                found = Some(&**chain);
+                found = Some(block);
             }
         }
         found
@@ -102,6 +112,11 @@ impl Worker {
         self.reader.turn();
     }
 
+    /// What TCP clients of a listener may take, where the Corefile says so.
+    pub fn timeouts(&self, listener: usize) -> Option<Timeouts> {
+        self.server.routes.get(listener)?.timeouts
+    }
+
     /// Answers `buffer[..len]` in place and gives the length of the answer in octets; None for silence. The answer is
     /// never longer than `buffer`.
     #[inline]
@@ -118,10 +133,19 @@ impl Worker {
         let mut response = Response::new(buffer, &query, size_max);
         let has_cookie = query.edns.is_some_and(|edns| self.server.put_options(edns.options, arrival, &mut response));
         match routes.find(&query.name, query.qtype) {
-            Some(chain) if query.qclass == Class::IN || chain.sees(query.qclass) => {
+            Some(Block { chain, counters }) if query.qclass == Class::IN || chain.sees(query.qclass) => {
                 let started = chain.wants_time().then(Instant::now);
                 let snapshot = self.reader.snapshot();
-                let mut context = Context { arrival, snapshot, started, has_cookie, failure: None, silence: false };
+                let mut context = Context {
+                    arrival,
+                    snapshot,
+                    started,
+                    has_cookie,
+                    counters: counters.as_deref(),
+                    answered: None,
+                    failure: None,
+                    silence: false,
+                };
                 if !chain.run(&query, &mut response, &mut context) {
                     return None;
                 }
@@ -132,6 +156,9 @@ impl Worker {
                     Some(_) => ExtendedErrorCode::NOT_SUPPORTED,
                     None => ExtendedErrorCode::NOT_AUTHORITATIVE,
                 });
+                if let Some(counters) = &routes.dropped {
+                    counters.count(&query, &response, arrival, None, None);
+                }
             }
         }
         Some(response.finish())

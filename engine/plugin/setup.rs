@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use store::{Name, name};
 
 use super::corefile::{ConfigError, Corefile, Directive, Scheme, ServerBlock, ServerKey, check_overlap};
-use super::{Chain, Plugin, Pocketbase, Routes, Server, Task};
-use super::{pocketbase, registry};
+use super::{Chain, Counters, Endpoint, Life, Plugin, Pocketbase, Routes, Server, Task, Timeouts};
+use super::{pocketbase, prometheus, registry};
+use crate::metrics::Metrics;
 use crate::zone::Hub;
 
 /// Where environment variables come from.
@@ -29,6 +31,8 @@ pub struct Setup<'s> {
     pub(super) root: Option<PathBuf>,
     /// The addresses that the block listens on; none is all.
     pub(super) binds: Vec<IpAddr>,
+    /// What TCP clients may take, if the block says so.
+    pub(super) timeouts: Option<Timeouts>,
 }
 
 /// What plugins want to have running beside the queries.
@@ -40,6 +44,18 @@ pub struct Services {
     pub tasks: Vec<Task>,
     /// What the operator should know; serving goes on.
     pub warnings: Vec<String>,
+    /// What is served over HTTP to those who watch.
+    pub endpoints: Vec<Endpoint>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// What the endpoints tell of start and end.
+    pub life: Arc<Life>,
+    /// How long a stop is delayed.
+    pub lameduck: Duration,
+    /// Debug lines are written, and a panic ends the process.
+    pub debug: bool,
+    /// Sockets of each address, if a block says so; None in it is the default.
+    pub sockets: Option<Option<usize>>,
 }
 
 /// A server that only needs its listeners opened.
@@ -67,11 +83,11 @@ pub fn setup(corefile: &Corefile, hub: &Arc<Hub>, environment: Environment<'_>) 
     let mut blocks = Vec::with_capacity(corefile.blocks.len());
     let mut faults = Vec::new();
     for block in &corefile.blocks {
-        let (chain, binds) = set_up_block(block, hub, environment, &mut services, &mut faults);
-        blocks.push((block, Arc::new(chain), binds));
+        let (chain, binds, timeouts) = set_up_block(block, hub, environment, &mut services, &mut faults);
+        blocks.push((block, Arc::new(chain), binds, timeouts));
     }
     let keys: Vec<_> =
-        blocks.iter().flat_map(|(block, _, binds)| block.keys.iter().map(move |key| (key, &binds[..]))).collect();
+        blocks.iter().flat_map(|(block, _, binds, _)| block.keys.iter().map(move |key| (key, &binds[..]))).collect();
     faults.extend(check_overlap(&keys).err());
     if !faults.is_empty() {
         return Err(faults);
@@ -79,21 +95,37 @@ pub fn setup(corefile: &Corefile, hub: &Arc<Hub>, environment: Environment<'_>) 
 
     let mut routes: BTreeMap<SocketAddr, Routes> = BTreeMap::new();
     let mut served = BTreeSet::new();
-    for (block, chain, binds) in &blocks {
+    let mut counted: Vec<Arc<Counters>> = Vec::new();
+    let mut counters = |server: &str, zone: &str, plugins: Vec<&'static str>| {
+        let counters = Arc::new(Counters::new(server.into(), zone.into(), plugins));
+        counted.push(Arc::clone(&counters));
+        counters
+    };
+    for (block, chain, binds, timeouts) in &blocks {
+        let is_counted = chain.names().contains(&prometheus::NAME);
         let addresses = if binds.is_empty() { everywhere() } else { binds.clone() };
         for key in &block.keys {
             let zone = name::to_text(&key.zone);
             for address in &addresses {
-                routes.entry(SocketAddr::new(*address, key.port)).or_default().add(&key.zone, Arc::clone(chain));
+                let address = SocketAddr::new(*address, key.port);
+                let routes = routes.entry(address).or_default();
+                routes.timeouts = routes.timeouts.or(*timeouts);
+                let server = server_label(address);
+                if is_counted && routes.dropped.is_none() {
+                    routes.dropped = Some(counters(&server, "dropped", Vec::new()));
+                }
+                let counters = is_counted.then(|| counters(&server, &zone, chain.names()));
+                routes.add(&key.zone, Arc::clone(chain), counters);
                 served.insert(match binds.is_empty() {
                     true => format!("{zone}:{}", key.port),
-                    false => format!("{zone}:{} on {address}", key.port),
+                    false => format!("{zone}:{} on {}", key.port, address.ip()),
                 });
             }
         }
     }
     let listeners = routes.keys().copied().collect();
     let routes = routes.into_values().collect();
+    services.metrics.add(move |text| counted.iter().for_each(|counters| counters.write(text)));
     Ok(Ready {
         server: Arc::new(Server::new(routes, Arc::clone(hub))),
         listeners,
@@ -118,6 +150,7 @@ pub fn pocketbases(
             services: &mut services,
             root: None,
             binds: Vec::new(),
+            timeouts: None,
         };
         let lines = lines_of(block, "pocketbase");
         if !lines.is_empty() {
@@ -135,13 +168,13 @@ fn set_up_block(
     environment: Environment<'_>,
     services: &mut Services,
     faults: &mut Vec<ConfigError>,
-) -> (Chain, Vec<IpAddr>) {
+) -> (Chain, Vec<IpAddr>, Option<Timeouts>) {
     let is_plain = |key: &&ServerKey| key.scheme == Scheme::Dns;
     if let Some(key) = block.keys.iter().find(|key| !is_plain(key)) {
         faults.push(ConfigError::plain(format!("cannot serve {key} - this build listens on dns:// only")));
     }
     let zones: Vec<Name> = block.keys.iter().map(|key| key.zone.clone()).collect();
-    let mut setup = Setup { zones: &zones, hub, environment, services, root: None, binds: Vec::new() };
+    let mut setup = Setup { zones: &zones, hub, environment, services, root: None, binds: Vec::new(), timeouts: None };
     let mut plugins: Vec<Box<dyn Plugin>> = Vec::new();
     for row in registry::rows() {
         let lines = lines_of(block, row.name);
@@ -152,7 +185,15 @@ fn set_up_block(
             }
         }
     }
-    (Chain::new(plugins), setup.binds)
+    (Chain::new(plugins), setup.binds, setup.timeouts)
+}
+
+/// An address as metrics name it: `dns://192.0.2.1:53`, `dns://:53` for all.
+fn server_label(address: SocketAddr) -> String {
+    match address.ip().is_unspecified() {
+        true => format!("dns://:{}", address.port()),
+        false => format!("dns://{address}"),
+    }
 }
 
 /// The addresses of a block that is bound to none.

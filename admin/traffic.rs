@@ -1,0 +1,32 @@
+//! The metrics of the threads that move packets.
+
+use engine::metrics::Text;
+use engine::net::Totals;
+
+/// Writes them all.
+pub(crate) fn write(text: &mut Text, totals: &Totals) {
+    let (udp, tcp) = (totals.udp(), totals.streams);
+    for (name, help, value) in [
+        ("coredns_panics_total", "Messages whose answering panicked.", udp.panics + tcp.panics),
+        ("zonda_udp_received_total", "Datagrams taken from the sockets.", udp.received),
+        ("zonda_udp_answered_total", "Datagrams answered.", udp.answered),
+        ("zonda_udp_silent_total", "Datagrams that got no answer on purpose.", udp.silent),
+        ("zonda_udp_dropped_total", "Answers that the kernel refused.", udp.dropped),
+        ("zonda_udp_overruns_total", "Times that every buffer of a worker was in use.", udp.overruns),
+        ("zonda_udp_errors_total", "Errors of a receive call.", udp.errors),
+        ("zonda_tcp_accepted_total", "Connections taken.", tcp.accepted),
+        ("zonda_tcp_received_total", "Messages received over TCP.", tcp.received),
+        ("zonda_tcp_answered_total", "Answers written over TCP.", tcp.answered),
+    ] {
+        text.counter(name, help, &[], value);
+    }
+    for (reason, value) in [
+        ("idle", tcp.closed_idle),
+        ("slow", tcp.closed_slow),
+        ("garbage", tcp.closed_garbage),
+        ("full", tcp.closed_full),
+    ] {
+        text.counter("zonda_tcp_closed_total", "Connections closed by the server.", &[("reason", reason)], value);
+    }
+    text.gauge("zonda_tcp_connections", "Connections that are open.", &[], tcp.open as f64);
+}

@@ -1,0 +1,117 @@
+//! # prometheus
+//!
+//! ## Description
+//! Serves metrics over HTTP at `/metrics`, under the names that dashboards made for CoreDNS expect. Queries of the server
+//! blocks with this plugin are counted, by each worker for itself; a scrape adds the numbers up. The sets of labels are
+//! bounded by the configuration, whatever is asked.
+//!
+//! ## Syntax
+//! ```corefile
+//! prometheus [ADDRESS] {
+//!     runtime_metrics
+//! }
+//! ```
+//! * **ADDRESS** is where it listens, `localhost:9153` by default. Blocks may name the same one.
+//! * `runtime_metrics` is accepted for compatibility: those of the process are always there.
+//!
+//! ## Examples
+//! ```corefile
+//! .:1053 {
+//!     prometheus 127.0.0.1:9253
+//!     whoami
+//! }
+//! ```
+//!
+//! ## Metrics
+//! Labels: **server** is `dns://ADDRESS:PORT`; **zone** is the zone of the server block, `dropped` for queries that no
+//! block is for; **view** is empty; **proto** is `udp` or `tcp`; **family** is 1 for IPv4 and 2 for IPv6; **type** is one
+//! of the common types or `other`; **plugin** is what wrote the answer, empty for the server itself.
+//! * `coredns_build_info`: version, revision, goversion
+//! * `coredns_dns_requests_total`: server, zone, view, proto, family, type
+//! * `coredns_dns_responses_total`: server, zone, view, rcode, plugin
+//! * `coredns_dns_do_requests_total`: server, zone, view
+//! * `coredns_dns_request_duration_seconds`: server, zone, view
+//! * `coredns_dns_request_size_bytes`, `coredns_dns_response_size_bytes`: server, zone, view, proto
+//! * `coredns_panics_total`
+//! * `coredns_plugin_enabled`: server, zone, view, name
+//! * `process_*`: CPU time, memory, files, start time
+//! * `zonda_udp_*_total`, `zonda_tcp_*_total`, `zonda_tcp_connections`: what workers and the stream thread have done
+//! * `zonda_log_lines_dropped_total`
+
+mod counters;
+mod process;
+
+pub use counters::Counters;
+
+use std::sync::Arc;
+
+use super::corefile::{ConfigError, Directive};
+use super::endpoint::listen_address;
+use super::{Context, Endpoint, Flow, Plugin, Reply, Setup};
+use crate::wire::{Query, Response};
+
+/// The plugin. The counters belong to the zone of a listener, hence come with the query.
+struct Prometheus;
+
+/// Registers the endpoint.
+pub(super) fn setup(lines: &[Directive], setup: &mut Setup<'_>) -> Result<Option<Box<dyn Plugin>>, ConfigError> {
+    let [line] = lines else { return Err(ConfigError::once()) };
+    let listen = match &line.args[..] {
+        [] => DEFAULT_LISTEN,
+        [only] => &only.text,
+        _ => return Err(line.wrong_argument_count()),
+    };
+    let listen = listen_address(listen).map_err(ConfigError::plain)?;
+    for property in line.properties() {
+        match &property.name.text[..] {
+            "runtime_metrics" => property.no_arguments()?,
+            _ => return Err(property.unknown_property()),
+        }
+    }
+    let services = &mut *setup.services;
+    if services.endpoints.iter().all(|other| other.path != PATH) {
+        services.metrics.add(process::write);
+    }
+    let metrics = Arc::clone(&services.metrics);
+    let reply = Box::new(move || Reply { status: 200, content_type: CONTENT_TYPE, body: metrics.text() });
+    services.endpoints.push(Endpoint { plugin: NAME, listen, path: PATH, reply });
+    Ok(Some(Box::new(Prometheus)))
+}
+
+impl Plugin for Prometheus {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn watches(&self) -> bool {
+        true
+    }
+
+    fn wants_time(&self) -> bool {
+        true
+    }
+
+    #[inline]
+    fn query(&self, _: &Query, _: &mut Response<'_>, _: &mut Context<'_>) -> Flow {
+        Flow::Next
+    }
+
+    #[inline]
+    fn response(&self, query: &Query, response: &mut Response<'_>, context: &mut Context<'_>) {
+        if let Some(counters) = context.counters {
+            counters.count(query, response, context.arrival, context.started, context.answered);
+        }
+    }
+}
+
+/// The plugin's name: a server block that has it is counted.
+pub(super) const NAME: &str = "prometheus";
+
+/// Where it listens if the Corefile does not say.
+const DEFAULT_LISTEN: &str = "localhost:9153";
+
+/// The only path.
+const PATH: &str = "/metrics";
+
+/// The exposition format.
+const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";

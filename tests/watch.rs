@@ -1,0 +1,153 @@
+//! What watches the server over HTTP, and the process-wide plugins, against the real program.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use store::Rtype;
+
+use crate::support::{Program, Question, exchange_tcp, exchange_udp, free_port, run};
+
+/// Status and body of a GET request; None where nobody listens.
+fn get(port: u16, path: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).ok()?;
+    let (head, body) = reply.split_once("\r\n\r\n")?;
+    Some((head.split(' ').nth(1)?.parse().ok()?, body.into()))
+}
+
+/// The samples of a metric at 127.0.0.1.
+fn samples(port: u16, metric: &str) -> Vec<String> {
+    let (status, text) = get(port, "/metrics").unwrap();
+    assert_eq!(status, 200);
+    let is_wanted = |line: &&str| line.strip_prefix(metric).is_some_and(|rest| rest.starts_with(['{', ' ']));
+    text.lines().filter(is_wanted).map(Into::into).collect()
+}
+
+#[test]
+fn health_and_ready_answer_and_a_lame_duck_serves_on() {
+    let (health, ready) = (free_port(), free_port());
+    let corefile = format!(
+        ".:PORT {{\n    bind 127.0.0.1\n    health 127.0.0.1:{health} {{\n        lameduck 2s\n    }}\n    ready 127.0.0.1:{ready}\n    whoami\n}}\n"
+    );
+    let mut program = Program::start(&corefile, &[]);
+    assert_eq!(get(health, "/health"), Some((200, "OK".into())));
+    assert_eq!(get(ready, "/ready"), Some((200, "OK".into())));
+    assert_eq!(get(ready, "/health").unwrap().0, 404);
+    program.signal("TERM");
+    program.wait("it is not ready any more", |_| get(ready, "/ready") == Some((503, "Shutting down".into())));
+    assert_eq!(get(health, "/health"), Some((200, "OK".into())));
+    assert!(exchange_udp(program.dns(), &Question::new("example.org.", Rtype::A).message(), 1000).is_some());
+    program.wait("it ends", |program| program.has_ended() == Some(Some(0)));
+}
+
+#[test]
+fn prometheus_counts_by_zone_type_and_rcode() {
+    let metrics = free_port();
+    let corefile = format!(
+        "example.org:PORT example.net:PORT {{\n    bind 127.0.0.1\n    prometheus 127.0.0.1:{metrics}\n    chaos\n    file db example.org\n    health 127.0.0.1:{}\n}}\n",
+        free_port()
+    );
+    let zone = "@ 60 SOA ns1 host 1 1h 1h 1h 60\n@ 60 NS ns1\nns1 60 A 192.0.2.53\n";
+    let mut program = Program::start(&corefile, &[("db", zone)]);
+    let server = format!("server=\"dns://127.0.0.1:{}\"", program.port);
+    for qname in ["ns1.example.org.", "nx.example.org.", "NX.EXAMPLE.org."] {
+        program.ask(&Question::new(qname, Rtype::A));
+    }
+    program.ask(&Question { dnssec_ok: true, ..Question::new("ns1.example.org.", Rtype::URI) });
+    exchange_tcp(program.dns(), &[Question::new("www.example.net.", Rtype::MX).message()]);
+    for number in 0..3 {
+        program.ask(&Question::new(&format!("{number}.example.com."), Rtype::A));
+    }
+    let org = format!("{server},zone=\"example.org.\",view=\"\"");
+    let requests = samples(metrics, "coredns_dns_requests_total");
+    for expected in [
+        format!("{server},zone=\"dropped\",view=\"\",proto=\"udp\",family=\"1\",type=\"A\"}} 3"),
+        format!("{server},zone=\"example.net.\",view=\"\",proto=\"tcp\",family=\"1\",type=\"MX\"}} 1"),
+        format!("{org},proto=\"udp\",family=\"1\",type=\"A\"}} 3"),
+        format!("{org},proto=\"udp\",family=\"1\",type=\"other\"}} 1"),
+    ] {
+        assert!(requests.contains(&format!("coredns_dns_requests_total{{{expected}")), "{expected} in {requests:?}");
+    }
+    let responses = samples(metrics, "coredns_dns_responses_total");
+    for expected in [
+        format!("coredns_dns_responses_total{{{org},rcode=\"NOERROR\",plugin=\"file\"}} 2"),
+        format!("coredns_dns_responses_total{{{org},rcode=\"NXDOMAIN\",plugin=\"file\"}} 2"),
+        format!(
+            "coredns_dns_responses_total{{{server},zone=\"example.net.\",view=\"\",rcode=\"REFUSED\",plugin=\"\"}} 1"
+        ),
+    ] {
+        assert!(responses.contains(&expected), "{expected} in {responses:?}");
+    }
+    assert_eq!(
+        samples(metrics, "coredns_dns_do_requests_total"),
+        [format!("coredns_dns_do_requests_total{{{org}}} 1")]
+    );
+    let sizes = samples(metrics, "coredns_dns_request_size_bytes_bucket");
+    assert!(sizes.contains(&format!("coredns_dns_request_size_bytes_bucket{{{org},proto=\"udp\",le=\"100\"}} 4")));
+    let durations = samples(metrics, "coredns_dns_request_duration_seconds_count");
+    assert!(durations.contains(&format!("coredns_dns_request_duration_seconds_count{{{org}}} 4")), "{durations:?}");
+    assert_eq!(samples(metrics, "coredns_panics_total"), ["coredns_panics_total 0"]);
+    assert_eq!(samples(metrics, "process_resident_memory_bytes").len(), 1);
+    assert!(samples(metrics, "coredns_plugin_enabled").iter().any(|sample| sample.contains("name=\"file\"")));
+    program.wait("the server has asked itself", |_| {
+        samples(metrics, "coredns_health_request_duration_seconds_count")
+            .first()
+            .is_some_and(|sample| !sample.ends_with(" 0"))
+    });
+}
+
+#[test]
+fn a_connection_ends_after_as_many_queries_as_it_may_send() {
+    let corefile = ".:PORT {\n    bind 127.0.0.1\n    timeouts {\n        maxtcpqueries 2\n        idle 30\n    }\n    whoami\n}\n";
+    let program = Program::start(corefile, &[]);
+    let message = Question::new("example.org.", Rtype::A).message();
+    assert_eq!(exchange_tcp(program.dns(), &[message.clone(), message.clone()]).len(), 2);
+    let mut stream = TcpStream::connect(program.dns() as SocketAddr).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let framed = [&(message.len() as u16).to_be_bytes()[..], &message].concat();
+    stream.write_all(&framed.repeat(3)).unwrap();
+    let mut octets = Vec::new();
+    // The third query lies unread when the connection ends, so the end may be a reset.
+    let _ = stream.read_to_end(&mut octets);
+    let first = 2 + usize::from(u16::from_be_bytes([octets[0], octets[1]]));
+    let second = 2 + usize::from(u16::from_be_bytes([octets[first], octets[first + 1]]));
+    assert_eq!(octets.len(), first + second);
+}
+
+#[test]
+fn multisocket_sets_the_number_of_workers() {
+    let program = Program::start(".:PORT {\n    bind 127.0.0.1\n    debug\n    multisocket 3\n    whoami\n}\n", &[]);
+    assert!(program.text().contains("with 3 workers"), "{}", program.text());
+}
+
+#[test]
+fn a_fault_in_a_process_wide_plugin_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |line: u32, message: &str| format!("Corefile:{line} - Error during parsing: {message}");
+    for (directive, why) in [
+        ("health 8080", "plugin/health: address 8080: missing port in address".into()),
+        ("health {\nlameduck 5\n}", "plugin/health: ".to_owned() + &at(3, "time: missing unit in duration \"5\"")),
+        ("health {\nfrob\n}", "plugin/health: ".to_owned() + &at(3, "unknown property 'frob'")),
+        ("ready {\nmonitor never\n}", "plugin/ready: ".to_owned() + &at(3, "invalid monitor type 'never'")),
+        ("ready\nready", "plugin/ready: this plugin can only be used once per Server Block".into()),
+        (
+            "prometheus a b",
+            "plugin/prometheus: ".to_owned() + &at(2, "Wrong argument count or unexpected line ending after 'b'"),
+        ),
+        ("debug on", "plugin/debug: ".to_owned() + &at(2, "Wrong argument count or unexpected line ending after 'on'")),
+        ("multisocket 0", "plugin/multisocket: ".to_owned() + &at(2, "num sockets '0' is not from 1 to 1024")),
+        ("multisocket x", "plugin/multisocket: ".to_owned() + &at(2, "invalid num sockets: 'x'")),
+        ("timeouts", "plugin/timeouts: ".to_owned() + &at(2, "timeouts block with no timeouts specified")),
+        ("timeouts {\nidle 25h\n}", "plugin/timeouts: ".to_owned() + &at(3, "timeout '25h' is not from 1s to 24h")),
+        ("timeouts {\nread 0\n}", "plugin/timeouts: ".to_owned() + &at(3, "timeout '0' is not from 1s to 24h")),
+    ] {
+        std::fs::write(folder.path().join("Corefile"), format!(".:0 {{\n{directive}\nwhoami\n}}\n")).unwrap();
+        let (code, _, stderr) = run(folder.path(), &["-conf", "Corefile"]);
+        assert_eq!(code, Some(1), "{directive}: {stderr}");
+        assert!(stderr.contains(&why), "{directive}: {stderr}");
+    }
+}
