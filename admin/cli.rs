@@ -139,7 +139,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), String> 
         None => {
             let corefile = read_corefile(&flags)?;
             let pid_file = flags.pidfile.as_deref().map(PidFile::write).transpose()?;
-            serve::run(RunConfig { corefile, quiet: flags.quiet, pid_file })
+            let quiet = flags.quiet;
+            let read = Box::new(move || match flags.conf.as_deref() {
+                Some("stdin") => Err("the Corefile came over standard input, which cannot be read again".into()),
+                _ => read_corefile(&flags),
+            });
+            serve::run(RunConfig { corefile, read, quiet, pid_file })
         }
     }
 }

@@ -11,6 +11,7 @@ mod endpoints;
 pub mod http;
 mod notify;
 mod pid_file;
+pub mod reload;
 mod remote;
 pub mod serve;
 mod traffic;

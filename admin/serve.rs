@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use engine::log;
 use engine::net;
 use engine::plugin::corefile::Corefile;
-use engine::plugin::{Housekeeping, Pocketbase, Ready, setup};
+use engine::plugin::{
+    Arrival, Housekeeping, Pocketbase, Ready, Server, Services, Switch, Timeouts, Worker, setup_after,
+};
 use engine::zone::Hub;
 use indicatif::{ProgressBar, ProgressStyle};
 use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
@@ -20,12 +24,15 @@ use crate::endpoints::Endpoints;
 use crate::http::{self, Admin, AdminConfig};
 use crate::notify::{self, notify};
 use crate::pid_file::PidFile;
+use crate::reload::{self, Reloader, Wanted, Watch};
 use crate::traffic;
 
 /// What the command line settled.
 pub struct RunConfig {
     /// The Corefile to serve.
     pub corefile: Corefile,
+    /// Reads it again.
+    pub(crate) read: Box<dyn Fn() -> Result<Corefile, String>>,
     /// Print no start lines.
     pub quiet: bool,
     /// The pid file, which goes with the process.
@@ -33,9 +40,43 @@ pub struct RunConfig {
 }
 
 /// A database that is open, and the directives that serve it.
-struct Database {
+pub(crate) struct Database {
+    folder: PathBuf,
     store: Store,
-    served_by: Arc<[Pocketbase]>,
+    served_by: Vec<Pocketbase>,
+    /// Who is told of commits; more than `served_by` while a configuration is changing.
+    told: Told,
+}
+
+/// The directives that a store tells of its commits.
+type Told = Arc<Mutex<Vec<Pocketbase>>>;
+
+/// An HTTP service at work, and what it was made from.
+pub(crate) struct RunningAdmin {
+    folder: PathBuf,
+    config: AdminConfig,
+    store: Store,
+    admin: Admin,
+}
+
+/// The server at work, with all that a change of its configuration changes.
+pub(crate) struct Serving {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) switch: Arc<Switch>,
+    /// The addresses that are open, in the order of their numbers.
+    pub(crate) listeners: Vec<SocketAddr>,
+    /// Those of them that are not served any more.
+    pub(crate) unserved: Vec<SocketAddr>,
+    /// The threads that answer: those of the start, then those for addresses that came later.
+    pub(crate) running: Vec<net::Running>,
+    pub(crate) endpoints: Endpoints,
+    pub(crate) databases: Vec<Database>,
+    pub(crate) admins: Vec<RunningAdmin>,
+    pub(crate) housekeeping: Housekeeping,
+    pub(crate) services: Services,
+    pub(crate) watch: Watch,
+    reloader: Reloader,
+    io: net::IoChoice,
 }
 
 /// Serves until a signal ends it. An error is a sentence for standard error.
@@ -45,43 +86,15 @@ pub fn run(config: RunConfig) -> Result<(), String> {
     // SIGXFSZ is caught so that a file at its limit is an error of the write, as a full disk is, and not the end.
     let mut signals =
         Signals::new([SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGXFSZ]).map_err(|why| why.to_string())?;
-    let hub = Hub::new();
-    let environment = |name: &str| std::env::var(name).ok();
-    let Ready { server, listeners, mut services, served } = setup(&config.corefile, &hub, &environment)
-        .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
-    for warning in &services.warnings {
-        log::warning(warning);
-    }
-    log::set_debug(services.debug);
     end_at_panics_in_debug();
-    // First of all, so that a long load can be watched.
-    let mut endpoints = Endpoints::new().map_err(|why| why.to_string())?;
-    let opened = endpoints.open(&services.endpoints)?;
-    endpoints.serve(std::mem::take(&mut services.endpoints), opened).map_err(|why| why.to_string())?;
-    let databases = open_databases(std::mem::take(&mut services.pocketbases), &mut signals)?;
-    let io = std::env::var("ZONDA_IO").unwrap_or_else(|_| "auto".into());
-    let io =
-        net::IoChoice::from_name(&io).ok_or_else(|| format!("ZONDA_IO is '{io}'; it may be auto, ring or mmsg"))?;
-    let listeners: Vec<_> = listeners.into_iter().map(|addr| net::Listener { addr }).collect();
-    let options = net::Options { io, workers: services.sockets.flatten(), ..net::Options::default() };
-    let running = net::start(&listeners, server, &options).map_err(|why| why.to_string())?;
-    let meter = running.meter();
-    services.metrics.add(move |text| traffic::write(text, &meter.totals()));
-    let admins = databases.iter().map(start_admin).collect::<Result<Vec<_>, _>>()?;
-    let housekeeping = Housekeeping::start(services.tasks).map_err(|why| why.to_string())?;
-
+    let (reloader, wishes) = Reloader::new();
+    let (mut serving, served) = Serving::start(&config.corefile, reloader, &mut signals)?;
     if !config.quiet {
         // One write, so that no line about a query falls between them.
         let lines: Vec<&str> = served.iter().map(String::as_str).chain([crate::VERSION, crate::BUILD]).collect();
         log::plain(&lines.join("\n"));
     }
-    let way = running.io();
-    let workers = running.totals().workers.len();
-    let reason = way.reason.as_ref().map_or_else(String::new, |reason| format!(" ({reason})"));
-    log::info(&format!("answering over {} with {}{reason}", way.way.name(), count(workers as u64, "worker")));
-    for (database, admins) in databases.iter().zip(&admins) {
-        report(database, admins, &running, begun.elapsed())?;
-    }
+    serving.report(begun.elapsed())?;
 
     let manager = std::env::var("NOTIFY_SOCKET").ok();
     let tell = |message| {
@@ -91,7 +104,7 @@ pub fn run(config: RunConfig) -> Result<(), String> {
     };
     tell(notify::READY);
     let mut pid_file = config.pid_file;
-    if wait_for_the_end(&mut signals, &running)? == End::AtOnce {
+    if serving.wait_for_the_end(&mut signals, &wishes, &*config.read)? == End::AtOnce {
         drop(pid_file.take());
         std::process::exit(0);
     }
@@ -104,21 +117,145 @@ pub fn run(config: RunConfig) -> Result<(), String> {
             std::process::exit(2);
         }
     });
-    services.life.stop();
-    if !services.lameduck.is_zero() {
-        log::info(&format!("plugin/health: Going into lameduck mode for {:?}", services.lameduck));
-        std::thread::sleep(services.lameduck);
-    }
-    drop(housekeeping);
-    for admin in admins.into_iter().flatten() {
-        admin.stop(GRACE);
-    }
-    running.stop(GRACE);
-    endpoints.stop();
+    // Who waits for a reload is told that there will be none.
+    drop(wishes);
+    serving.stop();
     log::drain();
     handle.close();
     let _ = impatient.join();
     Ok(())
+}
+
+impl Serving {
+    /// Sets all up, loads, and listens; gives the start lines, too.
+    fn start(corefile: &Corefile, reloader: Reloader, signals: &mut Signals) -> Result<(Self, Vec<String>), String> {
+        let hub = Hub::new();
+        let Ready { server, listeners, mut services, served, .. } = Self::set_up(corefile, &hub, None)?;
+        log::set_debug(services.debug);
+        // First of all, so that a long load can be watched.
+        let mut endpoints = Endpoints::new().map_err(|why| why.to_string())?;
+        let opened = endpoints.open(&services.endpoints)?;
+        endpoints.serve(std::mem::take(&mut services.endpoints), opened).map_err(|why| why.to_string())?;
+        let io = std::env::var("ZONDA_IO").unwrap_or_else(|_| "auto".into());
+        let io =
+            net::IoChoice::from_name(&io).ok_or_else(|| format!("ZONDA_IO is '{io}'; it may be auto, ring or mmsg"))?;
+        let watch = Watch::new(corefile, services.reload);
+        let pocketbases = std::mem::take(&mut services.pocketbases);
+        let tasks = std::mem::take(&mut services.tasks);
+        let sockets = services.sockets.flatten();
+        let mut serving = Self {
+            hub,
+            switch: Switch::new(server),
+            listeners: Vec::new(),
+            unserved: Vec::new(),
+            running: Vec::new(),
+            endpoints,
+            databases: Vec::new(),
+            admins: Vec::new(),
+            housekeeping: Housekeeping::start(Vec::new()).map_err(|why| why.to_string())?,
+            services,
+            watch,
+            reloader,
+            io,
+        };
+        let mut is_over = || signals.pending().any(|signal| matches!(signal, SIGTERM | SIGINT | SIGQUIT));
+        serving.databases = serving.open_databases(pocketbases, &mut is_over)?;
+        let running = serving.listen(&listeners, sockets)?;
+        serving.watch_metrics(&serving.services, corefile, [&running]);
+        serving.running.push(running);
+        serving.listeners = listeners;
+        let databases = std::mem::take(&mut serving.databases);
+        serving.start_admins(&databases)?;
+        serving.databases = databases;
+        serving.housekeeping = Housekeeping::start(tasks).map_err(|why| why.to_string())?;
+        Ok((serving, served))
+    }
+
+    /// Sets up a configuration, after another one or as the first, and logs its warnings.
+    pub(crate) fn set_up(corefile: &Corefile, hub: &Arc<Hub>, previous: Option<&Server>) -> Result<Ready, String> {
+        let environment = |name: &str| std::env::var(name).ok();
+        let ready = setup_after(corefile, hub, &environment, previous)
+            .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
+        for warning in &ready.services.warnings {
+            log::warning(warning);
+        }
+        Ok(ready)
+    }
+
+    /// Opens addresses, which get the next numbers, and starts threads that answer there.
+    pub(crate) fn listen(&self, addresses: &[SocketAddr], workers: Option<usize>) -> Result<net::Running, String> {
+        let listeners: Vec<_> = addresses.iter().map(|&addr| net::Listener { addr }).collect();
+        let options = net::Options { io: self.io, workers, ..net::Options::default() };
+        let responders = Numbered { switch: Arc::clone(&self.switch), from: self.listeners.len() };
+        net::start(&listeners, responders, &options).map_err(|why| why.to_string())
+    }
+
+    /// Has the metrics of a configuration tell of the threads and of the configuration itself.
+    pub(crate) fn watch_metrics<'r>(
+        &'r self,
+        services: &Services,
+        corefile: &Corefile,
+        more: impl IntoIterator<Item = &'r net::Running>,
+    ) {
+        let meters: Vec<_> = self.running.iter().chain(more).map(net::Running::meter).collect();
+        services.metrics.add(move |text| traffic::write(text, &meters));
+        let hash = reload::hash(corefile);
+        services.metrics.add(move |text| reload::write(text, &hash));
+    }
+
+    /// Ends it: in lameduck for as long as configured, then within the grace time.
+    fn stop(self) {
+        self.services.life.stop();
+        let lameduck = self.services.lameduck;
+        if !lameduck.is_zero() {
+            log::info(&format!("plugin/health: Going into lameduck mode for {lameduck:?}"));
+            std::thread::sleep(lameduck);
+        }
+        drop(self.housekeeping);
+        for running in self.admins {
+            running.admin.stop(GRACE);
+        }
+        for running in self.running {
+            running.stop(GRACE);
+        }
+        self.endpoints.stop();
+    }
+}
+
+/// Numbers the listeners of one group of threads behind those of the groups before it.
+struct Numbered {
+    switch: Arc<Switch>,
+    from: usize,
+}
+
+/// The same on one thread.
+struct NumberedWorker {
+    worker: Worker,
+    from: usize,
+}
+
+impl net::Responders for Numbered {
+    type R = NumberedWorker;
+
+    fn responder(&self) -> NumberedWorker {
+        NumberedWorker { worker: self.switch.worker(), from: self.from }
+    }
+}
+
+impl net::Responder for NumberedWorker {
+    fn turn(&mut self) {
+        self.worker.turn();
+    }
+
+    #[inline]
+    fn answer(&mut self, buffer: &mut [u8], len: usize, arrival: &Arrival) -> Option<usize> {
+        let arrival = Arrival { listener: arrival.listener + self.from, ..*arrival };
+        self.worker.answer(buffer, len, &arrival)
+    }
+
+    fn timeouts(&self, listener: usize) -> Option<Timeouts> {
+        self.worker.timeouts(listener + self.from)
+    }
 }
 
 /// While debug lines are written, a panic ends the process once it has been reported.
@@ -141,71 +278,110 @@ enum End {
     AtOnce,
 }
 
-/// Returns when a signal asks for the end; an error if a thread that answers has ended by itself.
-fn wait_for_the_end(signals: &mut Signals, running: &net::Running) -> Result<End, String> {
-    loop {
-        for signal in signals.pending() {
-            match signal {
-                SIGQUIT => return Ok(End::AtOnce),
-                SIGTERM | SIGINT => {
-                    let name = if signal == SIGINT { "SIGINT" } else { "SIGTERM" };
-                    log::info(&format!("{name}: Shutting down"));
-                    return Ok(End::InGrace);
+impl Serving {
+    /// Returns when a signal asks for the end; an error if a thread that answers has ended by itself. Reloads meanwhile.
+    fn wait_for_the_end(
+        &mut self,
+        signals: &mut Signals,
+        wishes: &Receiver<Wanted>,
+        read: &dyn Fn() -> Result<Corefile, String>,
+    ) -> Result<End, String> {
+        loop {
+            for signal in signals.pending() {
+                match signal {
+                    SIGQUIT => return Ok(End::AtOnce),
+                    SIGTERM | SIGINT => {
+                        let name = if signal == SIGINT { "SIGINT" } else { "SIGTERM" };
+                        log::info(&format!("{name}: Shutting down"));
+                        return Ok(End::InGrace);
+                    }
+                    SIGUSR1 => drop(self.reload(read())),
+                    SIGUSR2 => {
+                        log::warning("this build does not change its program while it runs; restart it to do so")
+                    }
+                    _ => {}
                 }
-                SIGUSR1 | SIGUSR2 => {
-                    log::warning("this build does not change its configuration while it runs; restart it to do so");
-                }
-                _ => {}
+            }
+            for wanted in wishes.try_iter() {
+                wanted.tell(self.reload(read()));
+            }
+            if let Some(changed) = self.watch.look(read) {
+                drop(self.reload(changed));
+            }
+            self.switch.sweep();
+            if let Some(why) = self.running.iter().find_map(net::Running::failure) {
+                return Err(why.to_string());
+            }
+            std::thread::sleep(SIGNAL_CHECK);
+        }
+    }
+
+    /// Opens each data folder that is not open, loads the zones that are not served yet and lets commits be published.
+    pub(crate) fn open_databases(
+        &self,
+        pocketbases: Vec<Pocketbase>,
+        is_over: &mut dyn FnMut() -> bool,
+    ) -> Result<Vec<Database>, String> {
+        let mut by_folder: BTreeMap<PathBuf, Vec<Pocketbase>> = BTreeMap::new();
+        for pocketbase in pocketbases {
+            let folder = std::path::absolute(&pocketbase.data_dir).unwrap_or_else(|_| pocketbase.data_dir.clone());
+            by_folder.entry(folder).or_default().push(pocketbase);
+        }
+        let mut databases = Vec::new();
+        for (folder, served_by) in by_folder {
+            let is_other =
+                |other: &Pocketbase| (&other.email, &other.password) != (&served_by[0].email, &served_by[0].password);
+            if served_by.iter().any(is_other) {
+                let folder = folder.display();
+                return Err(format!(
+                    "plugin/pocketbase: {folder} is named by two blocks with different accounts; give them one"
+                ));
+            }
+            let open = self.databases.iter().find(|open| open.folder == folder);
+            let (store, told) = match open {
+                Some(open) => (open.store.clone(), Arc::clone(&open.told)),
+                None => open_store(&folder)?,
+            };
+            // Commits wait meanwhile, so that none falls between loading and being told.
+            let mut publishers = told.lock().unwrap_or_else(PoisonError::into_inner);
+            for pocketbase in served_by.iter().filter(|pocketbase| !pocketbase.is_loaded()) {
+                load(pocketbase, &store)?;
+                publishers.push(pocketbase.clone());
+            }
+            drop(publishers);
+            databases.push(Database { folder, store, served_by, told });
+            if is_over() {
+                return Err("stopped while loading".into());
             }
         }
-        if let Some(why) = running.failure() {
-            return Err(why.to_string());
+        Ok(databases)
+    }
+
+    /// Has the stores tell those of commits that serve now, and nobody else.
+    pub(crate) fn tell_of_commits(&self) {
+        for database in &self.databases {
+            *database.told.lock().unwrap_or_else(PoisonError::into_inner) = database.served_by.clone();
         }
-        std::thread::sleep(SIGNAL_CHECK);
     }
 }
 
-/// Opens each data folder once, loads its zones and lets its commits be published.
-fn open_databases(pocketbases: Vec<Pocketbase>, signals: &mut Signals) -> Result<Vec<Database>, String> {
-    let mut by_folder: BTreeMap<PathBuf, Vec<Pocketbase>> = BTreeMap::new();
-    for pocketbase in pocketbases {
-        let folder = std::path::absolute(&pocketbase.data_dir).unwrap_or_else(|_| pocketbase.data_dir.clone());
-        by_folder.entry(folder).or_default().push(pocketbase);
+/// Opens a store, and lets its commits be published.
+fn open_store(folder: &Path) -> Result<(Store, Told), String> {
+    let opened = Store::open(folder).map_err(|why| format!("plugin/pocketbase: {why}"))?;
+    if opened.repaired {
+        log::info(&format!("plugin/pocketbase: {} was not closed and has been repaired", folder.display()));
     }
-    let mut databases = Vec::new();
-    for (folder, served_by) in by_folder {
-        let is_other =
-            |other: &Pocketbase| (&other.email, &other.password) != (&served_by[0].email, &served_by[0].password);
-        if served_by.iter().any(is_other) {
-            let folder = folder.display();
-            return Err(format!(
-                "plugin/pocketbase: {folder} is named by two blocks with different accounts; give them one"
-            ));
-        }
-        let opened = Store::open(&folder).map_err(|why| format!("plugin/pocketbase: {why}"))?;
-        if opened.repaired {
-            log::info(&format!("plugin/pocketbase: {} was not closed and has been repaired", folder.display()));
-        }
-        if let Some(why) = opened.damaged {
-            log::error(&format!("plugin/pocketbase: {why}; until then no change is taken"));
-        }
-        let store = opened.store;
-        let served_by: Arc<[Pocketbase]> = served_by.into();
-        for pocketbase in &*served_by {
-            load(pocketbase, &store)?;
-        }
-        let publishers = Arc::clone(&served_by);
-        store.publish_to(Box::new(move |changes| {
-            for pocketbase in &*publishers {
-                pocketbase.publish(&changes);
-            }
-        }));
-        databases.push(Database { store, served_by });
-        if signals.pending().any(|signal| matches!(signal, SIGTERM | SIGINT | SIGQUIT)) {
-            return Err("stopped while loading".into());
-        }
+    if let Some(why) = opened.damaged {
+        log::error(&format!("plugin/pocketbase: {why}; until then no change is taken"));
     }
-    Ok(databases)
+    let told = Told::default();
+    let publishers = Arc::clone(&told);
+    opened.store.publish_to(Box::new(move |changes| {
+        for pocketbase in &*publishers.lock().unwrap_or_else(PoisonError::into_inner) {
+            pocketbase.publish(&changes);
+        }
+    }));
+    Ok((opened.store, told))
 }
 
 /// Loads all zones of a database, with a progress bar on a terminal.
@@ -229,35 +405,110 @@ fn load(pocketbase: &Pocketbase, store: &Store) -> Result<(), String> {
     Ok(())
 }
 
-/// Starts the HTTP service of a database once for each address that its directives name.
-fn start_admin(database: &Database) -> Result<Vec<Admin>, String> {
-    let mut admins: Vec<Admin> = Vec::new();
-    let mut addresses = Vec::new();
-    for pocketbase in &*database.served_by {
-        if addresses.contains(&pocketbase.listen) {
-            continue;
+impl Serving {
+    /// Starts the HTTP services of databases, once for each address that the directives of one name; those that run
+    /// already and stay the same go on, others end. After an error those that ended are started again.
+    pub(crate) fn start_admins(&mut self, databases: &[Database]) -> Result<(), String> {
+        let mut wanted: Vec<(&Database, AdminConfig)> = Vec::new();
+        for database in databases {
+            for pocketbase in &database.served_by {
+                let is_same = |(other, config): &(&Database, AdminConfig)| {
+                    other.folder == database.folder && config.listen == pocketbase.listen
+                };
+                if !wanted.iter().any(is_same) {
+                    wanted.push((database, self.admin_config(pocketbase)));
+                }
+            }
         }
-        addresses.push(pocketbase.listen);
-        let config = AdminConfig {
+        let is_wanted =
+            |running: &RunningAdmin| wanted.iter().any(|(database, config)| running.is(&database.folder, config));
+        let (mut admins, ended): (Vec<_>, Vec<_>) = std::mem::take(&mut self.admins).into_iter().partition(is_wanted);
+        let ended: Vec<_> = ended.into_iter().map(RunningAdmin::stop).collect();
+        let kept = admins.len();
+        for (database, config) in wanted {
+            if admins.iter().any(|running| running.is(&database.folder, &config)) {
+                continue;
+            }
+            match RunningAdmin::start(database.folder.clone(), config, database.store.clone()) {
+                Ok(running) => admins.push(running),
+                Err(why) => {
+                    admins.drain(kept..).for_each(|running| drop(running.stop()));
+                    for (folder, config, store) in ended {
+                        match RunningAdmin::start(folder, config, store) {
+                            Ok(running) => admins.push(running),
+                            Err(why) => log::error(&why),
+                        }
+                    }
+                    self.admins = admins;
+                    return Err(why);
+                }
+            }
+        }
+        self.admins = admins;
+        Ok(())
+    }
+
+    /// What the HTTP service of a directive needs to know.
+    fn admin_config(&self, pocketbase: &Pocketbase) -> AdminConfig {
+        AdminConfig {
             listen: pocketbase.listen,
             email: pocketbase.email.clone(),
             password: pocketbase.password.clone(),
             default_ttl: pocketbase.default_ttl,
-        };
-        let admin = http::start(config, database.store.clone()).map_err(|why| format!("plugin/pocketbase: {why}"))?;
+            reloader: Some(self.reloader.clone()),
+        }
+    }
+}
+
+impl RunningAdmin {
+    /// Starts one.
+    fn start(folder: PathBuf, config: AdminConfig, store: Store) -> Result<Self, String> {
+        let admin = http::start(config.clone(), store.clone()).map_err(|why| format!("plugin/pocketbase: {why}"))?;
         for warning in admin.warnings() {
             log::warning(&format!("plugin/pocketbase: {warning}"));
         }
-        admins.push(admin);
+        Ok(Self { folder, config, store, admin })
     }
-    Ok(admins)
+
+    /// Ends it and gives what it was made from.
+    fn stop(self) -> (PathBuf, AdminConfig, Store) {
+        self.admin.stop(GRACE);
+        (self.folder, self.config, self.store)
+    }
+
+    /// Whether it is made from this.
+    fn is(&self, folder: &Path, config: &AdminConfig) -> bool {
+        let key =
+            |config: &AdminConfig| (config.listen, config.email.clone(), config.password.clone(), config.default_ttl);
+        self.folder == folder && key(&self.config) == key(config)
+    }
+}
+
+impl Serving {
+    /// Says what is served and over what, and how long the start took.
+    fn report(&self, took: Duration) -> Result<(), String> {
+        let Some(running) = self.running.first() else { return Ok(()) };
+        let way = running.io();
+        let workers = running.totals().workers.len();
+        let reason = way.reason.as_ref().map_or_else(String::new, |reason| format!(" ({reason})"));
+        log::info(&format!("answering over {} with {}{reason}", way.way.name(), count(workers as u64, "worker")));
+        for database in &self.databases {
+            let admin = self.admins.iter().find(|running| running.folder == database.folder);
+            report(database, admin.map(|running| running.admin.local_addr()), running, took)?;
+        }
+        Ok(())
+    }
 }
 
 /// Says what is served and how long it took, or what to do first when there is nothing yet.
-fn report(database: &Database, admins: &[Admin], running: &net::Running, took: Duration) -> Result<(), String> {
+fn report(
+    database: &Database,
+    address: Option<SocketAddr>,
+    running: &net::Running,
+    took: Duration,
+) -> Result<(), String> {
     let zones = database.store.zones().map_err(|why| why.to_string())?;
     let records: u64 = zones.iter().map(|zone| zone.records).sum();
-    let address = admins.first().map(Admin::local_addr);
     let http = address.map_or_else(String::new, |address| format!(", HTTP API on http://{address}/"));
     log::info(&format!(
         "plugin/pocketbase: serving {} with {} after {:.3} s{http}",

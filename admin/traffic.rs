@@ -1,11 +1,15 @@
 //! The metrics of the threads that move packets.
 
 use engine::metrics::Text;
-use engine::net::Totals;
+use engine::net::{Meter, StreamTotals, WorkerTotals};
 
 /// Writes them all.
-pub(crate) fn write(text: &mut Text, totals: &Totals) {
-    let (udp, tcp) = (totals.udp(), totals.streams);
+pub(crate) fn write(text: &mut Text, meters: &[Meter]) {
+    let (mut udp, mut tcp) = (WorkerTotals::default(), StreamTotals::default());
+    for totals in meters.iter().map(Meter::totals) {
+        udp += totals.udp();
+        tcp += totals.streams;
+    }
     for (name, help, value) in [
         ("coredns_panics_total", "Messages whose answering panicked.", udp.panics + tcp.panics),
         ("zonda_udp_received_total", "Datagrams taken from the sockets.", udp.received),

@@ -12,6 +12,8 @@
 //! * `durability`: kills under many writers, a disk without room, back-ups
 //! * `http`: records written over HTTP and answered over DNS
 //! * `peers`: the answers of other servers to the same questions
+//! * `reload`: changing the configuration while it runs
+//! * `watch`: health, readiness, metrics and the process-wide plugins
 //! * `readme`: every example of the README
 
 mod any_message;
@@ -24,6 +26,7 @@ mod peers;
 mod plugins;
 mod program;
 mod readme;
+mod reload;
 mod stages;
 mod support;
 mod watch;

@@ -97,6 +97,7 @@ fn corefile_examples_start() {
         "pocketbase.rs",
         "prometheus/mod.rs",
         "ready.rs",
+        "reload.rs",
         "root.rs",
         "template/mod.rs",
         "timeouts.rs",

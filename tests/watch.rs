@@ -141,6 +141,8 @@ fn a_fault_in_a_process_wide_plugin_is_named() {
         ("debug on", "plugin/debug: ".to_owned() + &at(2, "Wrong argument count or unexpected line ending after 'on'")),
         ("multisocket 0", "plugin/multisocket: ".to_owned() + &at(2, "num sockets '0' is not from 1 to 1024")),
         ("multisocket x", "plugin/multisocket: ".to_owned() + &at(2, "invalid num sockets: 'x'")),
+        ("reload 1s", "plugin/reload: interval value must be greater or equal to 2s".into()),
+        ("reload 2s 1ms", "plugin/reload: jitter value must be 0 or greater or equal to 1s".into()),
         ("timeouts", "plugin/timeouts: ".to_owned() + &at(2, "timeouts block with no timeouts specified")),
         ("timeouts {\nidle 25h\n}", "plugin/timeouts: ".to_owned() + &at(3, "timeout '25h' is not from 1s to 24h")),
         ("timeouts {\nread 0\n}", "plugin/timeouts: ".to_owned() + &at(3, "timeout '0' is not from 1s to 24h")),

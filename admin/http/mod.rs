@@ -24,6 +24,7 @@ mod password;
 mod record;
 mod record_input;
 mod records;
+mod reload;
 mod routes;
 pub(crate) mod server;
 mod site;
@@ -42,6 +43,7 @@ use engine::plugin::Password;
 use store::{Store, StoreError};
 use tokio::runtime::{self, Runtime};
 
+use crate::reload::Reloader;
 use server::Server;
 use site::Site;
 
@@ -56,6 +58,8 @@ pub struct AdminConfig {
     pub password: Password,
     /// Seconds that an exported record without a TTL gets.
     pub default_ttl: u32,
+    /// Changes the configuration of the whole server; None where there is nothing to change.
+    pub reloader: Option<Reloader>,
 }
 
 /// Why the admin service cannot start.

@@ -20,7 +20,7 @@ use super::call::{Call, Query, Reply};
 use super::error::ApiError;
 use super::fields::Fields;
 use super::site::Site;
-use super::{auth, backup, collections, listen, records, zones};
+use super::{auth, backup, collections, listen, records, reload, zones};
 
 /// A row of the table.
 pub(super) struct Route {
@@ -83,6 +83,7 @@ pub(super) const ROUTES: &[Route] = routes! {
     PATCH  "/api/collections/{collection}/records/{id}"       Records   RECORD   records::update;
     DELETE "/api/collections/{collection}/records/{id}"       Records   NONE     records::delete;
     GET    "/api/zonda/backup"                                Superuser NONE     backup::get;
+    POST   "/api/zonda/reload"                                Superuser SMALL    reload::reload;
     GET    "/api/zonda/zones"                                 Superuser NONE     zones::list;
     DELETE "/api/zonda/zones/{zone}"                          Superuser NONE     zones::remove;
     GET    "/api/zonda/zones/{zone}/zonefile"                 Superuser NONE     zones::export;

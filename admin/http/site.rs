@@ -10,6 +10,7 @@ use super::account::Account;
 use super::attempts::Attempts;
 use super::error::ApiError;
 use super::token::Signer;
+use crate::reload::Reloader;
 
 /// The store, the account, and the bounds on costly work.
 pub(super) struct Site {
@@ -29,6 +30,8 @@ pub(super) struct Site {
     pub(super) exports: Arc<Semaphore>,
     /// Seconds that an exported record without a TTL gets.
     pub(super) default_ttl: u32,
+    /// Changes the configuration of the whole server.
+    pub(super) reloader: Option<Reloader>,
     /// Whether only this machine may ask, because the whole world knows the password.
     pub(super) is_local_only: bool,
 }
@@ -45,6 +48,7 @@ impl Site {
             imports: Semaphore::new(IMPORTS_MAX),
             exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
             default_ttl: config.default_ttl,
+            reloader: config.reloader.clone(),
             is_local_only: config.password.is_default(),
         }
     }

@@ -64,6 +64,20 @@ impl Totals {
     }
 }
 
+impl AddAssign for StreamTotals {
+    fn add_assign(&mut self, other: Self) {
+        self.accepted += other.accepted;
+        self.open += other.open;
+        self.received += other.received;
+        self.answered += other.answered;
+        self.closed_idle += other.closed_idle;
+        self.closed_slow += other.closed_slow;
+        self.closed_garbage += other.closed_garbage;
+        self.closed_full += other.closed_full;
+        self.panics += other.panics;
+    }
+}
+
 impl AddAssign for WorkerTotals {
     fn add_assign(&mut self, other: Self) {
         self.received += other.received;

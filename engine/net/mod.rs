@@ -40,7 +40,7 @@ pub use options::{IoChoice, Options, StreamLimits, Way, WayIn};
 pub use running::{Meter, Running, start};
 
 pub use crate::plugin::{Arrival, Timeouts, Transport};
-use crate::plugin::{Server, Worker};
+use crate::plugin::{Server, Switch, Worker};
 
 /// An address to listen on, over UDP and TCP.
 ///
@@ -98,6 +98,14 @@ impl Responder for Worker {
 }
 
 impl Responders for Arc<Server> {
+    type R = Worker;
+
+    fn responder(&self) -> Worker {
+        self.worker()
+    }
+}
+
+impl Responders for Arc<Switch> {
     type R = Worker;
 
     fn responder(&self) -> Worker {

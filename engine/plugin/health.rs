@@ -31,7 +31,7 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
-use std::sync::Arc;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -63,60 +63,51 @@ pub(super) fn setup(lines: &[Directive], setup: &mut Setup<'_>) -> Result<Option
         let reply = Box::new(|| Reply::text(200, "OK"));
         services.endpoints.push(Endpoint { plugin: "health", listen, path: PATH, reply });
         if is_first {
-            let probe = Arc::new(Probe { listen, durations: Histogram::new(&BUCKETS), failures: AtomicU64::new(0) });
-            let text = Arc::clone(&probe);
-            services.metrics.add(move |out| text.write(out));
-            services.tasks.push(Task { every: EVERY, run: Box::new(move || probe.ask()) });
+            services.metrics.add(write);
+            services.tasks.push(Task { every: EVERY, run: Box::new(move || ask(listen)) });
         }
     }
     Ok(None)
 }
 
-/// Asks the endpoint as a stranger would.
-struct Probe {
-    listen: SocketAddr,
-    durations: Histogram,
-    failures: AtomicU64,
-}
-
-impl Probe {
-    /// Asks once and counts what came of it.
-    fn ask(&self) {
-        let begun = Instant::now();
-        match self.is_healthy() {
-            Ok(true) => self.durations.observe(begun.elapsed().as_secs_f64()),
-            Ok(false) | Err(_) => drop(self.failures.fetch_add(1, Ordering::Relaxed)),
-        }
-    }
-
-    /// Whether the answer is 200.
-    fn is_healthy(&self) -> io::Result<bool> {
-        let ip = match self.listen.ip() {
-            ip if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-            ip => ip,
-        };
-        let mut stream = TcpStream::connect_timeout(&SocketAddr::new(ip, self.listen.port()), TIMEOUT)?;
-        stream.set_read_timeout(Some(TIMEOUT))?;
-        stream.set_write_timeout(Some(TIMEOUT))?;
-        stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-        let mut status = [0; 12];
-        stream.read_exact(&mut status)?;
-        Ok(&status == b"HTTP/1.1 200")
-    }
-
-    /// Writes the metrics.
-    fn write(&self, out: &mut Text) {
-        let name = "coredns_health_request_duration_seconds";
-        self.durations.write(out, name, "How long the server's own requests for /health took.");
-        let name = "coredns_health_request_failures_total";
-        out.counter(
-            name,
-            "How many of the server's own requests for /health failed.",
-            &[],
-            self.failures.load(Ordering::Relaxed),
-        );
+/// Asks the endpoint once, as a stranger would, and counts what came of it.
+fn ask(listen: SocketAddr) {
+    let begun = Instant::now();
+    match is_healthy(listen) {
+        Ok(true) => DURATIONS.observe(begun.elapsed().as_secs_f64()),
+        Ok(false) | Err(_) => drop(FAILURES.fetch_add(1, Ordering::Relaxed)),
     }
 }
+
+/// Whether the answer is 200.
+fn is_healthy(listen: SocketAddr) -> io::Result<bool> {
+    let ip = match listen.ip() {
+        ip if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        ip => ip,
+    };
+    let mut stream = TcpStream::connect_timeout(&SocketAddr::new(ip, listen.port()), TIMEOUT)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
+    stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let mut status = [0; 12];
+    stream.read_exact(&mut status)?;
+    Ok(&status == b"HTTP/1.1 200")
+}
+
+/// Writes the metrics.
+fn write(text: &mut Text) {
+    let name = "coredns_health_request_duration_seconds";
+    DURATIONS.write(text, name, "How long the server's own requests for /health took.");
+    let name = "coredns_health_request_failures_total";
+    let failures = FAILURES.load(Ordering::Relaxed);
+    text.counter(name, "How many of the server's own requests for /health failed.", &[], failures);
+}
+
+/// How long the requests took; process-wide, as the plugin is.
+static DURATIONS: LazyLock<Histogram> = LazyLock::new(|| Histogram::new(&BUCKETS));
+
+/// How many failed.
+static FAILURES: AtomicU64 = AtomicU64::new(0);
 
 /// Where it listens if the Corefile does not say.
 const DEFAULT_LISTEN: &str = ":8080";

@@ -89,7 +89,7 @@ pub(super) fn setup(lines: &[Directive], setup: &mut Setup<'_>) -> Result<Option
         email: DEFAULT_EMAIL.into(),
         password: Password(DEFAULT_PASSWORD.into()),
         default_ttl: 30,
-        set: setup.hub.add(),
+        set: SetId::NONE,
         hub: Arc::clone(setup.hub),
         loaded: setup.services.life.wait_for("pocketbase"),
     };
@@ -125,7 +125,10 @@ pub(super) fn setup(lines: &[Directive], setup: &mut Setup<'_>) -> Result<Option
     if let Some(password) = (setup.environment)("COREDNS_PB_SUPERUSER_PWD").filter(|password| !password.is_empty()) {
         config.password = Password(password);
     }
-    let set = config.set;
+    let kept = setup.kept_database(&config.data_dir, config.default_ttl);
+    config.loaded.store(kept.is_some(), Ordering::Relaxed);
+    let set = kept.unwrap_or_else(|| setup.hub.add());
+    config.set = set;
     setup.services.pocketbases.push(config);
     Ok(Some(Box::new(Answers { set })))
 }
@@ -184,6 +187,16 @@ impl Pocketbase {
         }
         let set = zones.with(staged);
         self.hub.publish(self.set, |_| set);
+    }
+
+    /// Whether its zones are served already, as they were before a change of the configuration.
+    pub fn is_loaded(&self) -> bool {
+        self.loaded.load(Ordering::Relaxed)
+    }
+
+    /// By what a later configuration knows it again, and its zones.
+    pub(super) fn key(&self) -> (PathBuf, u32, SetId) {
+        (self.data_dir.clone(), self.default_ttl, self.set)
     }
 
     /// How many zones are served now.

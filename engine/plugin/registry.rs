@@ -3,7 +3,7 @@
 use super::corefile::{ConfigError, Directive};
 use super::{
     Plugin, Setup, acl, any, auto, bind, bufsize, chaos, debug, errors, file, header, health, hosts, loadbalance, log,
-    minimal, multisocket, nsid, pocketbase, prometheus, ready, root, rrl, template, timeouts, whoami,
+    minimal, multisocket, nsid, pocketbase, prometheus, ready, reload, root, rrl, template, timeouts, whoami,
 };
 
 /// Sets up a plugin for one server block from all its lines there; None if it has no part in the chain.
@@ -58,7 +58,7 @@ const ORDER: &[Row] = &[
     place("https3"),
     plugin("timeouts", timeouts::setup),
     plugin("multisocket", multisocket::setup),
-    place("reload"),
+    plugin("reload", reload::setup),
     plugin("nsid", nsid::setup),
     plugin("bufsize", bufsize::setup),
     plugin("bind", bind::setup),

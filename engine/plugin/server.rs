@@ -1,6 +1,8 @@
 //! From a message to its answer: the judgement of the message, the server block by longest suffix, its chain.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -8,16 +10,31 @@ use domain::base::iana::exterr::ExtendedErrorCode;
 use domain::base::iana::{Class, OptRcode, Rtype};
 use store::Name;
 
-use super::{Arrival, Chain, Context, Counters, Timeouts, Transport};
+use super::{Arrival, Chain, Context, Counters, Switch, Timeouts, Transport};
 use crate::wire::options::{self, Options};
 use crate::wire::{CookieSecrets, QName, Query, Response, reject};
-use crate::zone::{Depths, Hub, Reader};
+use crate::zone::{Depths, Hub, OwnedSet, Reader, SetId};
 
 /// All listeners with the server blocks behind them. It never changes while it serves.
 pub struct Server {
     routes: Vec<Routes>,
     hub: Arc<Hub>,
-    cookies: CookieSecrets,
+    cookies: Arc<CookieSecrets>,
+    /// What a configuration that comes after it may take over.
+    pub(super) kept: Kept,
+}
+
+/// What outlives a change of the configuration if the next one wants the same.
+#[derive(Default)]
+pub(super) struct Kept {
+    /// The addresses of the listeners.
+    pub(super) listeners: Vec<SocketAddr>,
+    /// The zones of all plugins.
+    pub(super) sets: Vec<Arc<OwnedSet>>,
+    /// The sets of databases, by folder and default TTL.
+    pub(super) databases: Vec<(PathBuf, u32, SetId)>,
+    /// What has been counted.
+    pub(super) counters: Vec<Arc<Counters>>,
 }
 
 /// The server blocks of one listener by zone.
@@ -72,7 +89,13 @@ impl Server {
         let mut root = [0; 16];
         // A process without random numbers from the kernel is lost anyhow: TLS keys and tokens come from there too.
         getrandom::fill(&mut root).expect("random numbers from the kernel");
-        Self { routes, hub, cookies: CookieSecrets::new(root) }
+        Self { routes, hub, cookies: Arc::new(CookieSecrets::new(root)), kept: Kept::default() }
+    }
+
+    /// The same after another server, whose cookies stay good, and with what the next one may take over.
+    pub(super) fn after(self, previous: Option<&Self>, kept: Kept) -> Self {
+        let cookies = previous.map_or(self.cookies, |previous| Arc::clone(&previous.cookies));
+        Self { routes: self.routes, hub: self.hub, cookies, kept }
     }
 
     /// Puts what the options of a query ask of any server into the answer; true if it showed a good cookie of ours.
@@ -95,20 +118,32 @@ impl Server {
 
     /// One thread's part of the server.
     pub fn worker(self: &Arc<Self>) -> Worker {
-        Worker { reader: Reader::new(Arc::clone(&self.hub)), server: Arc::clone(self) }
+        Switch::new(Arc::clone(self)).worker()
     }
 }
 
 /// What answers messages on one thread.
 pub struct Worker {
+    switch: Arc<Switch>,
     server: Arc<Server>,
+    generation: u64,
     reader: Reader,
 }
 
 impl Worker {
-    /// Looks for a newer snapshot; once a batch.
+    /// Takes the server of now from the switch.
+    pub(super) fn new(switch: Arc<Switch>) -> Self {
+        let (server, generation) = switch.numbered();
+        Self { reader: Reader::new(Arc::clone(&server.hub)), switch, server, generation }
+    }
+
+    /// Looks for a newer configuration and a newer snapshot; once a batch. In this order: the snapshot has the zones of
+    /// the configuration.
     #[inline]
     pub fn turn(&mut self) {
+        if self.switch.generation() != self.generation {
+            (self.server, self.generation) = self.switch.numbered();
+        }
         self.reader.turn();
     }
 

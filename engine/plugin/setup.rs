@@ -9,10 +9,11 @@ use std::time::Duration;
 use store::{Name, name};
 
 use super::corefile::{ConfigError, Corefile, Directive, Scheme, ServerBlock, ServerKey, check_overlap};
-use super::{Chain, Counters, Endpoint, Life, Plugin, Pocketbase, Routes, Server, Task, Timeouts};
+use super::server::Kept;
+use super::{Chain, Counters, Endpoint, Life, Plugin, Pocketbase, Reload, Routes, Server, Task, Timeouts};
 use super::{pocketbase, prometheus, registry};
 use crate::metrics::Metrics;
-use crate::zone::Hub;
+use crate::zone::{Hub, OwnedSet, SetId};
 
 /// Where environment variables come from.
 pub type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
@@ -25,6 +26,8 @@ pub struct Setup<'s> {
     pub hub: &'s Arc<Hub>,
     /// Environment variables.
     pub environment: Environment<'s>,
+    /// The server that this one will come after.
+    pub(super) previous: Option<&'s Server>,
     /// What is to run beside the queries.
     pub services: &'s mut Services,
     /// The folder that relative paths start from.
@@ -56,6 +59,8 @@ pub struct Services {
     pub debug: bool,
     /// Sockets of each address, if a block says so; None in it is the default.
     pub sockets: Option<Option<usize>>,
+    /// How often to look at the Corefile, if at all.
+    pub reload: Option<Reload>,
 }
 
 /// A server that only needs its listeners opened.
@@ -64,6 +69,8 @@ pub struct Ready {
     pub server: Arc<Server>,
     /// Addresses to listen on, in the order of [`super::Arrival::listener`].
     pub listeners: Vec<SocketAddr>,
+    /// Those of them that only a previous configuration served.
+    pub unserved: Vec<SocketAddr>,
     /// What is to run beside the queries.
     pub services: Services,
     /// One line for each zone and address that is served, sorted.
@@ -71,6 +78,14 @@ pub struct Ready {
 }
 
 impl Setup<'_> {
+    /// The zones of a database, if the previous server has them and no line of this one has taken them.
+    pub(super) fn kept_database(&self, data_dir: &Path, default_ttl: u32) -> Option<SetId> {
+        let is_free = |id: &SetId| self.services.pocketbases.iter().all(|other| other.key().2 != *id);
+        let kept = &self.previous?.kept.databases;
+        let is_same = |(dir, ttl, _): &&(PathBuf, u32, SetId)| dir == data_dir && *ttl == default_ttl;
+        kept.iter().filter(is_same).map(|(_, _, id)| *id).find(is_free)
+    }
+
     /// A path of the Corefile, below `root` if it is relative.
     pub(super) fn path(&self, text: &str) -> PathBuf {
         self.root.as_ref().map_or_else(|| PathBuf::from(text), |root| root.join(text))
@@ -79,16 +94,34 @@ impl Setup<'_> {
 
 /// Sets up every server block of a Corefile; on an error gives all that were found, never an empty list.
 pub fn setup(corefile: &Corefile, hub: &Arc<Hub>, environment: Environment<'_>) -> Result<Ready, Vec<ConfigError>> {
+    setup_after(corefile, hub, environment, None)
+}
+
+/// The same after another server over this hub: its listeners keep their numbers, and what has not changed of databases
+/// and counters is taken over.
+pub fn setup_after(
+    corefile: &Corefile,
+    hub: &Arc<Hub>,
+    environment: Environment<'_>,
+    previous: Option<&Server>,
+) -> Result<Ready, Vec<ConfigError>> {
     let mut services = Services { warnings: corefile.warnings.clone(), ..Services::default() };
     let mut blocks = Vec::with_capacity(corefile.blocks.len());
     let mut faults = Vec::new();
     for block in &corefile.blocks {
-        let (chain, binds, timeouts) = set_up_block(block, hub, environment, &mut services, &mut faults);
+        let (chain, binds, timeouts) = set_up_block(block, hub, environment, previous, &mut services, &mut faults);
         blocks.push((block, Arc::new(chain), binds, timeouts));
     }
     let keys: Vec<_> =
         blocks.iter().flat_map(|(block, _, binds, _)| block.keys.iter().map(move |key| (key, &binds[..]))).collect();
     faults.extend(check_overlap(&keys).err());
+    // Dropped with the server; after an error at once.
+    let mut sets = hub.take_added();
+    let databases = services.pocketbases.iter().map(Pocketbase::key).collect::<Vec<_>>();
+    if let Some(previous) = previous {
+        let is_taken_over = |set: &&Arc<OwnedSet>| databases.iter().any(|(_, _, id)| *id == set.id());
+        sets.extend(previous.kept.sets.iter().filter(is_taken_over).cloned());
+    }
     if !faults.is_empty() {
         return Err(faults);
     }
@@ -97,7 +130,10 @@ pub fn setup(corefile: &Corefile, hub: &Arc<Hub>, environment: Environment<'_>) 
     let mut served = BTreeSet::new();
     let mut counted: Vec<Arc<Counters>> = Vec::new();
     let mut counters = |server: &str, zone: &str, plugins: Vec<&'static str>| {
-        let counters = Arc::new(Counters::new(server.into(), zone.into(), plugins));
+        let kept = previous.and_then(|previous| {
+            previous.kept.counters.iter().find(|counters| counters.are_for(server, zone, &plugins)).cloned()
+        });
+        let counters = kept.unwrap_or_else(|| Arc::new(Counters::new(server.into(), zone.into(), plugins)));
         counted.push(Arc::clone(&counters));
         counters
     };
@@ -123,12 +159,17 @@ pub fn setup(corefile: &Corefile, hub: &Arc<Hub>, environment: Environment<'_>) 
             }
         }
     }
-    let listeners = routes.keys().copied().collect();
-    let routes = routes.into_values().collect();
+    let mut listeners = previous.map_or_else(Vec::new, |previous| previous.kept.listeners.clone());
+    let more: Vec<SocketAddr> = routes.keys().filter(|address| !listeners.contains(address)).copied().collect();
+    listeners.extend(more);
+    let unserved = listeners.iter().copied().filter(|address| !routes.contains_key(address)).collect();
+    let routes = listeners.iter().map(|address| routes.remove(address).unwrap_or_default()).collect();
+    let kept = Kept { listeners: listeners.clone(), sets, databases, counters: counted.clone() };
     services.metrics.add(move |text| counted.iter().for_each(|counters| counters.write(text)));
     Ok(Ready {
-        server: Arc::new(Server::new(routes, Arc::clone(hub))),
+        server: Arc::new(Server::new(routes, Arc::clone(hub)).after(previous, kept)),
         listeners,
+        unserved,
         services,
         served: served.into_iter().collect(),
     })
@@ -147,6 +188,7 @@ pub fn pocketbases(
             zones: &zones,
             hub: &Hub::new(),
             environment,
+            previous: None,
             services: &mut services,
             root: None,
             binds: Vec::new(),
@@ -166,6 +208,7 @@ fn set_up_block(
     block: &ServerBlock,
     hub: &Arc<Hub>,
     environment: Environment<'_>,
+    previous: Option<&Server>,
     services: &mut Services,
     faults: &mut Vec<ConfigError>,
 ) -> (Chain, Vec<IpAddr>, Option<Timeouts>) {
@@ -174,7 +217,8 @@ fn set_up_block(
         faults.push(ConfigError::plain(format!("cannot serve {key} - this build listens on dns:// only")));
     }
     let zones: Vec<Name> = block.keys.iter().map(|key| key.zone.clone()).collect();
-    let mut setup = Setup { zones: &zones, hub, environment, services, root: None, binds: Vec::new(), timeouts: None };
+    let mut setup =
+        Setup { zones: &zones, hub, environment, previous, services, root: None, binds: Vec::new(), timeouts: None };
     let mut plugins: Vec<Box<dyn Plugin>> = Vec::new();
     for row in registry::rows() {
         let lines = lines_of(block, row.name);

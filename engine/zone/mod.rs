@@ -31,4 +31,4 @@ pub use compiled::{Match, Node, Zone};
 pub use depths::Depths;
 pub use rrset::{Rrset, Target};
 pub use set::ZoneSet;
-pub use snapshot::{Hub, Reader, SetId, Snapshot};
+pub use snapshot::{Hub, OwnedSet, Reader, SetId, Snapshot};

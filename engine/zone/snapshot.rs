@@ -9,6 +9,11 @@ use super::ZoneSet;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SetId(usize);
 
+impl SetId {
+    /// A set that no snapshot has.
+    pub const NONE: Self = Self(usize::MAX);
+}
+
 /// The zone sets of all sources at one moment. Readers see all of a change or nothing of it.
 #[derive(Clone, Default)]
 pub struct Snapshot {
@@ -41,6 +46,30 @@ pub struct Hub {
     current: Mutex<Arc<Snapshot>>,
     retired: Mutex<Vec<Arc<Snapshot>>>,
     generation: AtomicU64,
+    /// Sets that were added and have no owner yet.
+    added: Mutex<Vec<SetId>>,
+    /// Sets that nobody needs any more.
+    spare: Mutex<Vec<SetId>>,
+}
+
+/// Owns a set of zones: when it is dropped, its zones go and its place is given to another.
+pub struct OwnedSet {
+    id: SetId,
+    hub: Arc<Hub>,
+}
+
+impl OwnedSet {
+    /// Which set it is.
+    pub fn id(&self) -> SetId {
+        self.id
+    }
+}
+
+impl Drop for OwnedSet {
+    fn drop(&mut self) {
+        self.hub.publish(self.id, |_| ZoneSet::default());
+        self.hub.spare.lock().unwrap_or_else(PoisonError::into_inner).push(self.id);
+    }
 }
 
 impl Hub {
@@ -51,6 +80,20 @@ impl Hub {
 
     /// Adds an empty set of zones for a new source.
     pub fn add(&self) -> SetId {
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let id = spare.unwrap_or_else(|| self.add_place());
+        self.added.lock().unwrap_or_else(PoisonError::into_inner).push(id);
+        id
+    }
+
+    /// The sets that were added since this was last asked, for their owner.
+    pub fn take_added(self: &Arc<Self>) -> Vec<Arc<OwnedSet>> {
+        let added = std::mem::take(&mut *self.added.lock().unwrap_or_else(PoisonError::into_inner));
+        added.into_iter().map(|id| Arc::new(OwnedSet { id, hub: Arc::clone(self) })).collect()
+    }
+
+    /// Adds a place to the snapshot.
+    fn add_place(&self) -> SetId {
         let mut id = SetId(0);
         self.swap(|snapshot| {
             id = SetId(snapshot.sets.len());

@@ -47,6 +47,7 @@ pub(super) fn config(password: &str) -> AdminConfig {
         email: EMAIL.into(),
         password: Password::new(password),
         default_ttl: 77,
+        reloader: None,
     }
 }
 
