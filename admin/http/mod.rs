@@ -28,6 +28,7 @@ mod reload;
 mod routes;
 pub(crate) mod server;
 mod site;
+mod sort;
 mod stream;
 mod time;
 mod token;

@@ -5,20 +5,26 @@ use std::sync::{Arc, OnceLock};
 use engine::log;
 use serde_json::json;
 use store::edit::{Api, Applied, Edit, EditError, Op};
-use store::{Faulty, Row};
+use store::{Faulty, Row, Store};
 
 use super::call::{Call, Query, Reply};
 use super::error::{ApiError, FieldFaults};
 use super::record;
 use super::record_input::Input;
 use super::site::Site;
+use super::sort::{ROWS_MAX, Sort};
 
 /// `GET …/records`
 pub(super) async fn list(call: Call) -> Result<Reply, ApiError> {
     let page = Page::parse(&call.query)?;
     let skip = (page.page - 1).saturating_mul(page.size);
-    let found = call.site.blocking(move |store| store.rows(skip, page.size as usize)).await?;
-    let (rows, total) = found.map_err(|why| ApiError::store(&why))?;
+    let size = page.size as usize;
+    let sort = call.query.get("sort").map(Sort::parse).transpose()?;
+    let found = call.site.blocking(move |store| match sort {
+        None => store.rows(skip, size).map_err(|why| ApiError::store(&why)),
+        Some(sort) => sorted(store, &sort, skip, size),
+    });
+    let (rows, total) = found.await??;
     let (total, pages) = match page.skip_total {
         true => (-1, -1),
         false => (total as i64, total.div_ceil(page.size) as i64),
@@ -30,6 +36,16 @@ pub(super) async fn list(call: Call) -> Result<Reply, ApiError> {
         "totalItems": total,
         "totalPages": pages,
     })))
+}
+
+/// A page of all records in an order of their values, and how many there are.
+fn sorted(store: &Store, sort: &Sort, skip: u64, size: usize) -> Result<(Vec<Row>, u64), ApiError> {
+    let (rows, total) = store.rows(0, ROWS_MAX as usize).map_err(|why| ApiError::store(&why))?;
+    if total > ROWS_MAX {
+        return Err(ApiError::bad_request(format!("More than {ROWS_MAX} records cannot be sorted.")));
+    }
+    let skip = usize::try_from(skip).unwrap_or(usize::MAX);
+    Ok((sort.apply(rows).into_iter().skip(skip).take(size).collect(), total))
 }
 
 /// `GET …/records/{id}`
@@ -111,10 +127,6 @@ impl Page {
     fn parse(query: &Query) -> Result<Self, ApiError> {
         if query.get("filter").is_some() {
             return Err(ApiError::bad_request("The parameter filter is not supported by this version of zonda."));
-        }
-        // The order of insertion is the one that there is.
-        if !matches!(query.get("sort"), None | Some("@rowid" | "+@rowid")) {
-            return Err(ApiError::bad_request("The parameter sort is not supported by this version of zonda."));
         }
         let number = |name, default: u64| match query.get(name) {
             None => Ok(default),
