@@ -81,3 +81,16 @@ fn mutated_messages_keep_the_rules_of_messages() {
         any_message::check(&mut server, &message);
     }
 }
+
+/// Types that are asked for in one way or another: an answer, NODATA, or the error of a type that is none.
+#[test]
+fn every_type_may_be_asked_for() {
+    let mut server = any_message::server();
+    for rtype in 0..=u16::MAX {
+        for name in ["a.example.org.", "x.w.example.org.", "x.sub.example.org.", "example.org."] {
+            let mut question = Question::new(name, store::Rtype::from_int(rtype));
+            question.dnssec_ok = true;
+            any_message::check(&mut server, &question.message());
+        }
+    }
+}
