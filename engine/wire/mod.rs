@@ -14,7 +14,7 @@ mod response;
 
 pub use cookie::CookieSecrets;
 pub use name::QName;
-pub use query::{Edns, Query, Verdict};
+pub use query::{Edns, Query, Refusal, Verdict};
 pub use response::{Flag, Full, RecordAt, Response, Section, Template, reject};
 
 /// Octets of a message header (RFC 1035 §4.1.1); the question's name always starts here.

@@ -1,7 +1,7 @@
 //! One message from outside, judged once: what may be answered, what is refused and how (design: limits and bad input).
 
-use domain::base::iana::{Class, Opcode, Rcode, Rtype};
-use domain::base::{Message, ParsedName, ToName};
+use domain::base::iana::{Class, Opcode, OptRcode, Rtype};
+use domain::base::{HeaderCounts, Message, ParsedName, ToName};
 use domain::dep::octseq::Parser;
 
 use super::options::Options;
@@ -47,18 +47,28 @@ pub struct Edns {
 pub enum Verdict {
     /// Nothing is sent: it is too short to be a message, or it is a response.
     Silence,
-    /// An error of these 12 octets alone: the question cannot be echoed.
-    Header(Rcode),
-    /// An error with the question, which ends at this octet.
-    Question(Rcode, usize),
-    /// A question for a type that is none (OPT, TSIG), which ends at this octet, in a message that is sound otherwise:
-    /// FORMERR, with an OPT record if the client sent one (RFC 6891 §6.1.1).
-    NoType(usize, Option<Edns>),
-    /// EDNS of a version we do not speak: BADVERS with an OPT of version 0 (RFC 6891 §6.1.3).
-    BadVersion {
-        /// Octets up to the end of the question.
-        question_end: usize,
-    },
+    /// An error is sent.
+    Error(Refusal),
+}
+
+/// An error that answers a whole message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What is wrong.
+    pub(super) rcode: OptRcode,
+    /// Octets of the message that come back: up to the end of the question, or the header where it cannot be echoed.
+    pub(super) question_end: usize,
+    /// The client's OPT record, which is answered with one of ours (RFC 6891 §6.1.1).
+    pub(super) opt: Option<Opt>,
+}
+
+/// The fixed part of an OPT record of version 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Opt {
+    /// Octets that are taken over UDP.
+    pub(super) size: u16,
+    /// DNSSEC records are wanted (RFC 3225).
+    pub(super) dnssec_ok: bool,
 }
 
 impl Query {
@@ -69,15 +79,16 @@ impl Query {
         if header.qr() {
             return Err(Verdict::Silence);
         }
-        if header.opcode() != Opcode::QUERY {
-            return Err(Verdict::Header(Rcode::NOTIMP));
-        }
         let counts = message.header_counts();
+        if header.opcode() != Opcode::QUERY {
+            return Err(not_implemented(octets, counts));
+        }
+        let no_question = refuse(OptRcode::FORMERR, HEADER_OCTETS, None);
         if counts.qdcount() != 1 || counts.ancount() > 1 || counts.nscount() > 1 || counts.arcount() > 2 {
-            return Err(Verdict::Header(Rcode::FORMERR));
+            return Err(no_question);
         }
         let mut section = message.question();
-        let question = section.next().and_then(Result::ok).ok_or(Verdict::Header(Rcode::FORMERR))?;
+        let question = section.next().and_then(Result::ok).ok_or(no_question)?;
         let question_end = section.pos();
         let qname = question.qname();
         // A name that is split or moved by a pointer is no name of a question: its octets would not be the ones that
@@ -86,31 +97,35 @@ impl Query {
             Some(flat) if flat.len() + HEADER_OCTETS + 4 == question_end => QName::from_wire(flat),
             _ => None,
         }
-        .ok_or(Verdict::Header(Rcode::FORMERR))?;
+        .ok_or(no_question)?;
 
-        let malformed = Verdict::Question(Rcode::FORMERR, question_end);
+        let malformed = |opt: Option<&RawOpt>| refuse(OptRcode::FORMERR, question_end, opt.map(RawOpt::fixed));
         let mut parser = Parser::from_ref(octets);
-        parser.advance(question_end).map_err(|_| malformed)?;
-        let mut edns = None;
+        parser.advance(question_end).map_err(|_| malformed(None))?;
+        let mut opt: Option<RawOpt> = None;
         for record in 0..counts.ancount() + counts.nscount() + counts.arcount() {
             let additional = record >= counts.ancount() + counts.nscount();
-            match skip_record(&mut parser).ok_or(malformed)? {
-                Some(opt) if additional && edns.is_none() => edns = Some(opt),
+            match skip_record(&mut parser) {
+                Some(None) => {}
+                Some(found) if additional && opt.is_none() => opt = found,
                 // RFC 6891 §6.1.1: a second OPT, or one outside the additional section, is FORMERR.
-                Some(_) => return Err(malformed),
-                None => {}
+                Some(_) => return Err(malformed(None)),
+                None => return Err(malformed(opt.as_ref())),
             }
         }
         if parser.remaining() != 0 {
-            return Err(malformed);
+            return Err(malformed(opt.as_ref()));
         }
-        let edns = match edns {
-            Some(RawOpt { version: 1.., .. }) => return Err(Verdict::BadVersion { question_end }),
-            Some(opt) => Some(Edns { payload_size: opt.size.max(512), dnssec_ok: opt.dnssec_ok, options: opt.options }),
+        let edns = match &opt {
+            Some(opt) if opt.version > 0 => {
+                return Err(refuse(OptRcode::BADVERS, question_end, Some(opt.fixed())));
+            }
+            Some(opt) => Some(opt.edns().ok_or_else(|| malformed(Some(opt)))?),
             None => None,
         };
+        // These are types of records that messages are made with, never of data (RFC 6891 §6.1.1, RFC 8945 §4.2).
         if matches!(question.qtype(), Rtype::OPT | Rtype::TSIG) {
-            return Err(Verdict::NoType(question_end, edns));
+            return Err(malformed(opt.as_ref()));
         }
         Ok(Self {
             id: header.id(),
@@ -127,12 +142,56 @@ impl Query {
     }
 }
 
-/// An OPT record before its version is judged.
+/// An OPT record before its version and its options are judged.
 struct RawOpt {
     size: u16,
     version: u8,
     dnssec_ok: bool,
-    options: Options,
+    /// None if they are malformed.
+    options: Option<Options>,
+}
+
+impl RawOpt {
+    /// What an OPT record of ours has of it: size and DO bit, whatever its version (RFC 3225 §3).
+    fn fixed(&self) -> Opt {
+        Opt { size: self.size.max(512), dnssec_ok: self.dnssec_ok }
+    }
+
+    /// What the client says by it; None if its options are malformed.
+    fn edns(&self) -> Option<Edns> {
+        let Opt { size, dnssec_ok } = self.fixed();
+        Some(Edns { payload_size: size, dnssec_ok, options: self.options? })
+    }
+}
+
+/// An error with so much of the message.
+fn refuse(rcode: OptRcode, question_end: usize, opt: Option<Opt>) -> Verdict {
+    Verdict::Error(Refusal { rcode, question_end, opt })
+}
+
+/// The verdict on a message of another opcode than QUERY. Its sections may be anything; whether there is an OPT record
+/// among them is looked for all the same, and a version that we do not speak comes first (RFC 6891 §6.1.3).
+fn not_implemented(octets: &[u8], counts: HeaderCounts) -> Verdict {
+    let opt = find_opt(octets, counts);
+    let rcode = match &opt {
+        Some(opt) if opt.version > 0 => OptRcode::BADVERS,
+        _ => OptRcode::NOTIMP,
+    };
+    refuse(rcode, HEADER_OCTETS, opt.as_ref().map(RawOpt::fixed))
+}
+
+/// The first OPT record of the additional section; None if something before it is malformed.
+fn find_opt(octets: &[u8], counts: HeaderCounts) -> Option<RawOpt> {
+    let mut parser = Parser::from_ref(octets);
+    parser.advance(HEADER_OCTETS).ok()?;
+    for _ in 0..counts.qdcount() {
+        ParsedName::skip(&mut parser).ok()?;
+        parser.advance(4).ok()?;
+    }
+    for _ in 0..u32::from(counts.ancount()) + u32::from(counts.nscount()) {
+        skip_record(&mut parser)?;
+    }
+    (0..counts.arcount()).map_while(|_| skip_record(&mut parser)).find_map(|opt| opt)
 }
 
 /// Steps over one record; its contents if it is an OPT. None if it is malformed.
@@ -152,6 +211,6 @@ fn skip_record(parser: &mut Parser<'_, [u8]>) -> Option<Option<RawOpt>> {
     if owner_octets != 1 {
         return None;
     }
-    let options = Options::read(rdata)?;
+    let options = Options::read(rdata);
     Some(Some(RawOpt { size: class, version: (ttl >> 16) as u8, dnssec_ok: ttl & 0x8000 != 0, options }))
 }

@@ -7,7 +7,7 @@ use domain::base::iana::exterr::ExtendedErrorCode;
 
 use super::HEADER_OCTETS;
 use super::options;
-use super::query::{Query, Verdict};
+use super::query::{Opt, Query, Verdict};
 pub use edit::{Flag, RecordAt};
 
 /// Records as they are kept ready: each begins with a two-octet pointer to the question's name.
@@ -57,15 +57,8 @@ pub struct Response<'b> {
     options_len: usize,
     /// The client wants to know when the zone expires.
     wants_expire: bool,
+    /// What comes back of the query's flags: opcode and RD, CD.
     echo: [u8; 2],
-}
-
-/// The OPT record of the answer.
-#[derive(Clone, Copy)]
-struct Opt {
-    size: u16,
-    version: u8,
-    dnssec_ok: bool,
 }
 
 impl<'b> Response<'b> {
@@ -73,7 +66,7 @@ impl<'b> Response<'b> {
     ///
     /// `size_max` is what the transport takes, in octets; over UDP the client's own limit counts too.
     pub fn new(buffer: &'b mut [u8], query: &Query, size_max: usize) -> Self {
-        let opt = query.edns.map(|edns| Opt { size: edns.payload_size, version: 0, dnssec_ok: edns.dnssec_ok });
+        let opt = query.edns.map(|edns| Opt { size: edns.payload_size, dnssec_ok: edns.dnssec_ok });
         let echo = [u8::from(query.recursion_desired), u8::from(query.checking_disabled) << 4];
         let mut response = Self::start(buffer, query.question_end, size_max, opt, echo);
         response.wants_expire = query.edns.is_some_and(|edns| edns.options.expire);
@@ -327,19 +320,19 @@ impl<'b> Response<'b> {
             if self.options_len > 0 && after + self.options_len <= self.buffer.len() {
                 self.buffer.copy_within(options, after);
             }
-            let fixed = [0, 0, 41, size[0], size[1], (code >> 4) as u8, opt.version, flags, 0, length[0], length[1]];
+            let fixed = [0, 0, 41, size[0], size[1], (code >> 4) as u8, 0, flags, 0, length[0], length[1]];
             self.write(&fixed);
             self.len += self.options_len;
             self.counts[Section::Additional as usize] += 1;
         }
-        // QR, opcode QUERY, AA, TC, RD; then RA, Z, AD all clear, CD, rcode.
+        // QR, opcode, AA, TC, RD; then RA, Z, AD all clear, CD, rcode.
         let first = 0x80 | u8::from(self.authoritative) << 2 | u8::from(self.truncated) << 1 | self.echo[0];
         let second = self.echo[1] | (code & 0xf) as u8;
+        let question = u8::from(self.question_end > HEADER_OCTETS);
         let [answers, authority, additional] = self.counts.map(u16::to_be_bytes);
-        let header =
-            [first, second, 0, 1, answers[0], answers[1], authority[0], authority[1], additional[0], additional[1]];
+        let header = [[first, second], [0, question], answers, authority, additional];
         if let Some(room) = self.buffer.get_mut(2..HEADER_OCTETS) {
-            room.copy_from_slice(&header);
+            room.copy_from_slice(header.as_flattened());
         }
         self.len
     }
@@ -362,32 +355,14 @@ impl<'b> Response<'b> {
 /// Answers a message that was refused: writes over `buffer`, which begins with it, and gives the answer's length in
 /// octets; None for silence.
 pub fn reject(buffer: &mut [u8], verdict: Verdict) -> Option<usize> {
-    let (rcode, question_end) = match verdict {
-        Verdict::Silence => return None,
-        Verdict::Header(rcode) => (rcode, None),
-        Verdict::Question(rcode, end) => (rcode, Some(end)),
-        Verdict::NoType(end, edns) => {
-            let opt = edns.map(|edns| Opt { size: edns.payload_size, version: 0, dnssec_ok: edns.dnssec_ok });
-            return reject_with_opt(buffer, OptRcode::FORMERR, end, opt);
-        }
-        Verdict::BadVersion { question_end } => {
-            let opt = Opt { size: OWN_PAYLOAD_SIZE, version: 0, dnssec_ok: false };
-            return reject_with_opt(buffer, OptRcode::BADVERS, question_end, Some(opt));
-        }
-    };
-    let header = buffer.get_mut(..HEADER_OCTETS)?;
+    let Verdict::Error(refusal) = verdict else { return None };
     // The opcode and RD stay; of the second octet only CD does.
-    header[2] = 0x80 | header[2] & 0x79;
-    header[3] = header[3] & 0x10 | rcode.to_int() & 0xf;
-    header[4..].copy_from_slice(&[0, u8::from(question_end.is_some()), 0, 0, 0, 0, 0, 0]);
-    Some(question_end.unwrap_or(HEADER_OCTETS))
-}
-
-/// An error with the question and, if there is to be one, an OPT record.
-fn reject_with_opt(buffer: &mut [u8], rcode: OptRcode, question_end: usize, opt: Option<Opt>) -> Option<usize> {
-    let echo = [*buffer.get(2)? & 1, *buffer.get(3)? & 0x10];
-    let mut response = Response::start(buffer, question_end, usize::from(u16::MAX), opt, echo);
-    response.rcode = rcode;
+    let echo = [*buffer.get(2)? & 0x79, *buffer.get(3)? & 0x10];
+    let mut response = Response::start(buffer, refusal.question_end, usize::from(u16::MAX), refusal.opt, echo);
+    response.rcode = refusal.rcode;
+    if refusal.rcode == OptRcode::NOTIMP {
+        response.explain(ExtendedErrorCode::NOT_SUPPORTED);
+    }
     Some(response.finish())
 }
 
@@ -411,6 +386,3 @@ const MAX_POINTERS: usize = 32;
 
 /// Octets of an OPT record without options.
 const OPT_OCTETS: usize = 11;
-
-/// The UDP size that we announce: fits one packet on every path in use (DNS flag day 2020).
-const OWN_PAYLOAD_SIZE: u16 = 1232;
