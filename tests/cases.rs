@@ -150,6 +150,7 @@ fn read(text: &str) -> (Vec<(String, String)>, Vec<Case>) {
                 let body: Vec<&str> = lines.by_ref().take_while(|line| *line != "end").collect();
                 zones.push((rest.into(), body.join("\n")));
             }
+            "missing" => zones.push((rest.into(), String::new())),
             "case" => cases.push(Case {
                 name: rest.into(),
                 question: Question::new(".", store::Rtype::A),

@@ -95,7 +95,7 @@ fn a_file_that_is_missing_is_waited_for_unless_it_is_never_looked_at() {
     let corefile = "example.org:PORT {\n    bind 127.0.0.1\n    file db {\n        reload 50ms\n    }\n}\n";
     let mut program = Program::start(corefile, &[]);
     let question = Question::new("www.example.org.", Rtype::A);
-    assert_eq!(a(&program.ask(&question)), ["REFUSED"]);
+    assert_eq!(a(&program.ask(&question)), ["SERVFAIL"]);
     assert!(program.text().contains("[WARNING] plugin/file: db"), "{}", program.text());
     std::fs::write(program.folder.path().join("db"), zone(1, "192.0.2.1")).unwrap();
     program.wait("the zone is served", |program| a(&program.ask(&question)) == ["www.example.org. 60 IN A 192.0.2.1"]);

@@ -22,13 +22,15 @@ pub(crate) struct InMemory {
 }
 
 impl InMemory {
-    /// Serves zones, given as apex and zone-file text, from the root block.
+    /// Serves zones, given as apex and zone-file text, from the root block. Without text the file is not there.
     pub(crate) fn with_zones(zones: &[(String, String)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut corefile = String::from(".:0 {\n");
         for (index, (apex, text)) in zones.iter().enumerate() {
             let path = folder.path().join(format!("{index}.zone"));
-            std::fs::write(&path, text).unwrap();
+            if !text.is_empty() {
+                std::fs::write(&path, text).unwrap();
+            }
             corefile.push_str(&format!("    file {} {apex}\n", path.display()));
         }
         corefile.push_str("}\n");

@@ -3,7 +3,8 @@
 //! ## Description
 //! Answers from zones that are kept in an embedded database and edited over HTTP. A change that was acknowledged is
 //! already served. Queries for names outside all its zones go on to the next plugin; as the last plugin it refuses them.
-//! Transfers get NOTIMP.
+//! Transfers get NOTIMP. Names of a zone that is found damaged at the start get SERVFAIL until it is imported anew or
+//! removed.
 //!
 //! A zone that is imported is checked whole, as that of a zone file is (see `file`). An edit is refused if an owner that
 //! it touches could not be served; what is hardly meant is logged as a warning, and for that only the names are looked at
@@ -159,6 +160,7 @@ impl Pocketbase {
             records += info.records;
             progress(records);
         })?;
+        zones.extend(damaged.iter().map(|(apex, _)| Arc::new(Zone::withheld(apex))));
         let set = ZoneSet::build(zones);
         self.hub.publish(self.set, |_| set);
         self.loaded.store(true, Ordering::Relaxed);

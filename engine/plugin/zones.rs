@@ -39,6 +39,10 @@ pub(super) fn serve(
     };
     match answer(zones, &query.name, qtype, query.edns.is_some_and(|edns| edns.dnssec_ok), response) {
         Found::NoZone => (Flow::Next, Found::NoZone),
+        Found::Withheld => {
+            response.explain(ExtendedErrorCode::NOT_READY);
+            (Flow::Rcode(OptRcode::SERVFAIL), Found::Withheld)
+        }
         found => (Flow::Done, found),
     }
 }

@@ -14,6 +14,8 @@ use crate::wire::{Full, HEADER_OCTETS, QName, Response, Section};
 pub enum Found {
     /// No zone of the set holds the name; nothing was written.
     NoZone,
+    /// The zone of the name is withheld; nothing was written.
+    Withheld,
     /// The name has data of the asked type, is an alias, or is delegated.
     Data,
     /// The name exists without data of the asked type.
@@ -31,6 +33,9 @@ pub fn answer(zones: &ZoneSet, qname: &QName, qtype: Rtype, dnssec_ok: bool, res
     let Some(mut zone) = zone_for(zones, qname, qtype) else {
         return Found::NoZone;
     };
+    if zone.is_withheld() {
+        return Found::Withheld;
+    }
     let mut target;
     let mut name = qname;
     let mut place = Place { name_at: HEADER_OCTETS, apex_at: HEADER_OCTETS + name.skip(zone.labels()) };
@@ -96,6 +101,8 @@ pub fn answer(zones: &ZoneSet, qname: &QName, qtype: Rtype, dnssec_ok: bool, res
         let next = alias
             .filter(|alias| chain.goes_on(place.name_at, alias, response))
             .and_then(|alias| zone_for(zones, &alias.target, qtype).map(|zone| (alias, zone)))
+            // What was found so far is true without it; a resolver asks for the rest.
+            .filter(|(_, zone)| !zone.is_withheld())
             .and_then(|(alias, zone)| {
                 let apex_at = response.suffix_at(alias.target_at, alias.target.skip(zone.labels()))?;
                 Some((alias.target, zone, Place { name_at: alias.target_at, apex_at }))

@@ -25,6 +25,8 @@ pub struct Zone {
     negative_soa: Option<Rrset>,
     /// What proves negative answers, if the zone is signed.
     denial: Denial,
+    /// Its data cannot be had, so that nothing may be said of its names.
+    withheld: bool,
 }
 
 /// All that is known at one name. Without RRsets it is an empty non-terminal (RFC 4592 §2.2.2).
@@ -66,18 +68,15 @@ impl Node {
 }
 
 impl Zone {
+    /// A zone whose data cannot be had: it is damaged, or not there yet. It keeps its place, so that the zone above does
+    /// not answer for its names.
+    pub fn withheld(apex: &Name) -> Self {
+        Self { withheld: true, ..Self::empty(apex, 0) }
+    }
+
     /// Compiles a zone from all its nodes. `default_ttl` (seconds) stands in for records without a TTL.
     pub fn compile(apex: &Name, nodes: &[NodeData], default_ttl: u32) -> Self {
-        let empty = Self {
-            apex: lower_wire(apex),
-            labels: apex.label_count() - 1,
-            name: apex.clone(),
-            default_ttl,
-            nodes: Layered::new(),
-            turns: Depths::default(),
-            negative_soa: None,
-            denial: Denial::default(),
-        };
+        let empty = Self::empty(apex, default_ttl);
         let mut stage = Stage::new(&empty, nodes.len());
         for node in nodes {
             stage.put(node);
@@ -86,6 +85,21 @@ impl Zone {
         let present = staged.into_iter().filter_map(|(key, node)| Some((key, node?))).collect();
         let nodes = Layered::build(present);
         Self { negative_soa: negative_soa(&nodes, &empty.apex), nodes, turns, denial, ..empty }
+    }
+
+    /// A zone without names.
+    fn empty(apex: &Name, default_ttl: u32) -> Self {
+        Self {
+            apex: lower_wire(apex),
+            labels: apex.label_count() - 1,
+            name: apex.clone(),
+            default_ttl,
+            nodes: Layered::new(),
+            turns: Depths::default(),
+            negative_soa: None,
+            denial: Denial::default(),
+            withheld: false,
+        }
     }
 
     /// This zone after some of its nodes took a new state (a node without RRsets has no data any more). It costs by
@@ -106,6 +120,7 @@ impl Zone {
             labels: self.labels,
             name: self.name.clone(),
             default_ttl: self.default_ttl,
+            withheld: self.withheld,
         }
     }
 
@@ -117,6 +132,12 @@ impl Zone {
     /// The apex as it was written.
     pub fn name(&self) -> &Name {
         &self.name
+    }
+
+    /// Whether nothing may be said of its names.
+    #[inline]
+    pub(super) fn is_withheld(&self) -> bool {
+        self.withheld
     }
 
     /// Labels of the apex without the root.

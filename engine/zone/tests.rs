@@ -9,7 +9,7 @@ use store::types::rdata_from_text;
 use store::{Name, Rtype, name};
 
 use super::walk::Walk;
-use super::{Hub, Match, Reader, Zone, ZoneSet, answer};
+use super::{Found, Hub, Match, Reader, Zone, ZoneSet, answer};
 use crate::wire::{QName, Query, Response};
 
 impl Walk<'_> {
@@ -68,6 +68,23 @@ fn ask(zones: &ZoneSet, qname: &Name, qtype: Rtype) -> Vec<u8> {
     let len = response.finish();
     buffer.truncate(len);
     buffer
+}
+
+#[test]
+fn a_withheld_zone_stays_so_until_it_is_replaced_or_removed() {
+    let soa = NodeData { owner: apex(), rrsets: vec![rrset(Rtype::SOA, &["ns host 1 1 1 1 60"])] };
+    let qname = QName::from_wire(apex().as_slice()).unwrap();
+    let found = |zone: Option<Zone>| {
+        let zones = ZoneSet::build([Zone::withheld(&apex()).into()]).with([(apex(), zone.map(Arc::new))]);
+        let message = [&[0; 5], &[1][..], &[0; 6], apex().as_slice(), &[0, 6, 0, 1]].concat();
+        let query = Query::read(&message).unwrap();
+        let mut buffer = [&message[..], &[0; 512]].concat();
+        answer(&zones, &qname, Rtype::SOA, false, &mut Response::new(&mut buffer, &query, 512))
+    };
+    let withheld = Zone::withheld(&apex());
+    assert_eq!(found(Some(withheld.with(std::slice::from_ref(&soa)))), Found::Withheld, "part of it is known");
+    assert_eq!(found(Some(Zone::compile(&apex(), &[soa], 300))), Found::Data);
+    assert_eq!(found(None), Found::NoZone);
 }
 
 #[test]

@@ -57,6 +57,11 @@ impl ZoneFile {
         Ok(())
     }
 
+    /// Keeps the place of its zones until the file is there.
+    pub(super) fn withhold(&self, hub: &Hub) {
+        publish(hub, self.set, self.origins.iter().map(|origin| Arc::new(Zone::withheld(origin))).collect());
+    }
+
     /// Compiles the file once for each of its zones.
     fn read(&self) -> Result<Vec<Arc<Zone>>, LoadError> {
         self.origins.iter().map(|origin| read_zone(self.plugin, &self.path, origin).map(Arc::new)).collect()

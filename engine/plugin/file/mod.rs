@@ -20,7 +20,8 @@
 //! }
 //! ```
 //! * **DBFILE** is the zone file; a relative path is below `root`. A file that is not there yet is waited for, unless
-//!   `reload` is 0. `$ORIGIN`, `$TTL`, `$INCLUDE` and `$GENERATE` are understood.
+//!   `reload` is 0; until then queries for its zones get SERVFAIL. `$ORIGIN`, `$TTL`, `$INCLUDE` and `$GENERATE` are
+//!   understood.
 //! * **ZONES** are the zones that the file is served as, those of the server block by default.
 //! * `reload` is how often the file is looked at, `1m` by default; `0` is never.
 //! * `reload_by_mtime` reads the file when its modification time has changed, whatever its serial.
@@ -86,6 +87,7 @@ impl File {
         match file.load(setup.hub) {
             Ok(()) => {}
             Err(why) if why.missing && file.reload > Duration::ZERO => {
+                file.withhold(setup.hub);
                 setup.services.warnings.push(format!("plugin/file: {why}; it is looked for every {:?}", file.reload));
             }
             Err(why) => return Err(path.error(why)),
