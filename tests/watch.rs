@@ -118,6 +118,21 @@ fn a_connection_ends_after_as_many_queries_as_it_may_send() {
     assert_eq!(octets.len(), first + second);
 }
 
+/// RFC 7828 §3.3.2: the time that counts for this connection. Once it was that of connections without `timeouts`.
+#[test]
+fn keepalive_tells_the_idle_time_of_timeouts() {
+    let mut question = Question::new("example.org.", Rtype::A);
+    question.options = vec![(11, Vec::new())];
+    for (idle, told) in [("30", 300_u16), ("1500ms", 15), ("24h", u16::MAX)] {
+        let corefile =
+            format!(".:PORT {{\n    bind 127.0.0.1\n    timeouts {{\n        idle {idle}\n    }}\n    whoami\n}}\n");
+        let program = Program::start(&corefile, &[]);
+        let answer = exchange_tcp(program.dns(), &[question.message()]).remove(0);
+        let option = [&[0, 11, 0, 2][..], &told.to_be_bytes()].concat();
+        assert!(answer.ends_with(&option), "idle {idle}: {answer:x?}");
+    }
+}
+
 #[test]
 fn multisocket_sets_the_number_of_workers() {
     let program = Program::start(".:PORT {\n    bind 127.0.0.1\n    debug\n    multisocket 3\n    whoami\n}\n", &[]);

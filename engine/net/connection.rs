@@ -19,7 +19,7 @@ use super::stream::{Shared, Times};
 use super::transport::Stream;
 
 /// Serves a connection until either side has had enough.
-pub(super) async fn serve<S: Stream, F: Responders>(id: Id, stream: &S, arrival: Arrival, shared: &Shared<S, F>) {
+pub(super) async fn serve<S: Stream, F: Responders>(id: Id, stream: &S, mut arrival: Arrival, shared: &Shared<S, F>) {
     let mut incoming = Incoming::new(shared);
     let mut times = shared.times(arrival.listener);
     let mut queries = 0;
@@ -43,6 +43,8 @@ pub(super) async fn serve<S: Stream, F: Responders>(id: Id, stream: &S, arrival:
         if !begun {
             shared.registry.borrow_mut().set_busy(id);
         }
+        // What clients are told is what counts for their connection (RFC 7828 §3.3.2).
+        arrival.idle = Some(times.idle);
         let left = times.queries_max - queries;
         let whole = match answer_all(stream, &mut incoming, &arrival, left, times.write, shared).await {
             Ok(whole) => whole,

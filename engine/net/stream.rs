@@ -197,8 +197,7 @@ async fn accept<A: Acceptor, F: Responders>(
             evicted.shutdown(Shutdown::Both);
         }
         shared.count_open();
-        let idle = Some(shared.limits.idle);
-        let arrival = Arrival { client, local, transport: super::Transport::Tcp, listener, idle };
+        let arrival = Arrival { client, local, transport: super::Transport::Tcp, listener, idle: None };
         let shared = Rc::clone(&shared);
         spawn_local(async move {
             connection::serve(id, &*stream, arrival, &shared).await;

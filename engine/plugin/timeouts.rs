@@ -14,7 +14,7 @@
 //! ```
 //! * `read` is the time in which a message has to be complete once it has begun, 3 s by default.
 //! * `write` is the time in which a client has to take an answer, 5 s by default.
-//! * `idle` is how long a connection may be silent, 10 s by default.
+//! * `idle` is how long a connection may be silent, 10 s by default. Clients that ask for it are told (RFC 7828).
 //! * `maxtcpqueries` closes a connection after so many answers; -1, the default, is no limit.
 //!
 //! A **DURATION** is from 1 s to 24 h; a number alone counts seconds. At least one line is needed. Of several server
