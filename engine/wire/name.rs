@@ -17,6 +17,8 @@ impl QName {
     /// Takes a name in uncompressed wire form, at most 255 octets, ended by the root label.
     ///
     /// None if it is not such a name.
+    // Inlined, a name is made where it stays; it is long to be copied.
+    #[inline(always)]
     pub fn from_wire(wire: &[u8]) -> Option<Self> {
         let mut name = Self { octets: [0; 16 * CHUNK], starts: [0; 127], len: 0, labels: 0 };
         name.octets[..255].get_mut(..wire.len())?.copy_from_slice(wire);

@@ -73,6 +73,7 @@ pub(super) struct Opt {
 
 impl Query {
     /// Reads a message of at most 65,535 octets.
+    #[inline]
     pub fn read(octets: &[u8]) -> Result<Self, Verdict> {
         let message = Message::from_octets(octets).map_err(|_| Verdict::Silence)?;
         let header = message.header();
@@ -93,11 +94,8 @@ impl Query {
         let qname = question.qname();
         // A name that is split or moved by a pointer is no name of a question: its octets would not be the ones that
         // stand between the header and the type.
-        let name = match qname.as_flat_slice() {
-            Some(flat) if flat.len() + HEADER_OCTETS + 4 == question_end => QName::from_wire(flat),
-            _ => None,
-        }
-        .ok_or(no_question)?;
+        let flat = qname.as_flat_slice().filter(|flat| flat.len() + HEADER_OCTETS + 4 == question_end);
+        let Some(name) = flat.and_then(QName::from_wire) else { return Err(no_question) };
 
         let malformed = |opt: Option<&RawOpt>| refuse(OptRcode::FORMERR, question_end, opt.map(RawOpt::fixed));
         let mut parser = Parser::from_ref(octets);
