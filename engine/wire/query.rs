@@ -84,20 +84,20 @@ impl Query {
         if header.opcode() != Opcode::QUERY {
             return Err(not_implemented(octets, counts));
         }
-        let no_question = refuse(OptRcode::FORMERR, HEADER_OCTETS, None);
+        let no_question = || refuse(OptRcode::FORMERR, HEADER_OCTETS, None);
         if counts.qdcount() != 1 || counts.ancount() > 1 || counts.nscount() > 1 || counts.arcount() > 2 {
-            return Err(no_question);
+            return Err(no_question());
         }
         let mut section = message.question();
-        let question = section.next().and_then(Result::ok).ok_or(no_question)?;
+        let question = section.next().and_then(Result::ok).ok_or_else(no_question)?;
         let question_end = section.pos();
         let qname = question.qname();
         // A name that is split or moved by a pointer is no name of a question: its octets would not be the ones that
         // stand between the header and the type.
         let flat = qname.as_flat_slice().filter(|flat| flat.len() + HEADER_OCTETS + 4 == question_end);
-        let Some(name) = flat.and_then(QName::from_wire) else { return Err(no_question) };
+        let Some(name) = flat.and_then(QName::from_wire) else { return Err(no_question()) };
 
-        let malformed = |opt: Option<&RawOpt>| refuse(OptRcode::FORMERR, question_end, opt.map(RawOpt::fixed));
+        let malformed = |opt: Option<&RawOpt>| refuse(OptRcode::FORMERR, question_end, opt.map(|opt| opt.edns.fixed()));
         let mut parser = Parser::from_ref(octets);
         parser.advance(question_end).map_err(|_| malformed(None))?;
         let mut opt: Option<RawOpt> = None;
@@ -115,11 +115,10 @@ impl Query {
             return Err(malformed(opt.as_ref()));
         }
         let edns = match &opt {
-            Some(opt) if opt.version > 0 => {
-                return Err(refuse(OptRcode::BADVERS, question_end, Some(opt.fixed())));
-            }
-            Some(opt) => Some(opt.edns().ok_or_else(|| malformed(Some(opt)))?),
             None => None,
+            Some(RawOpt { version: 0, is_sound: true, edns }) => Some(*edns),
+            Some(RawOpt { version: 0, .. }) => return Err(malformed(opt.as_ref())),
+            Some(opt) => return Err(refuse(OptRcode::BADVERS, question_end, Some(opt.edns.fixed()))),
         };
         // These are types of records that messages are made with, never of data (RFC 6891 §6.1.1, RFC 8945 §4.2).
         if matches!(question.qtype(), Rtype::OPT | Rtype::TSIG) {
@@ -140,42 +139,38 @@ impl Query {
     }
 }
 
-/// An OPT record before its version and its options are judged.
+/// An OPT record before it is judged.
 struct RawOpt {
-    size: u16,
     version: u8,
-    dnssec_ok: bool,
-    /// None if they are malformed.
-    options: Option<Options>,
+    /// Its options are well formed.
+    is_sound: bool,
+    /// What it says, without options if they are malformed.
+    edns: Edns,
 }
 
-impl RawOpt {
-    /// What an OPT record of ours has of it: size and DO bit, whatever its version (RFC 3225 §3).
-    fn fixed(&self) -> Opt {
-        Opt { size: self.size.max(512), dnssec_ok: self.dnssec_ok }
-    }
-
-    /// What the client says by it; None if its options are malformed.
-    fn edns(&self) -> Option<Edns> {
-        let Opt { size, dnssec_ok } = self.fixed();
-        Some(Edns { payload_size: size, dnssec_ok, options: self.options? })
+impl Edns {
+    /// What an OPT record of ours has of it: size and DO bit, whatever the version (RFC 3225 §3).
+    pub(super) fn fixed(&self) -> Opt {
+        Opt { size: self.payload_size, dnssec_ok: self.dnssec_ok }
     }
 }
 
 /// An error with so much of the message.
+#[cold]
 fn refuse(rcode: OptRcode, question_end: usize, opt: Option<Opt>) -> Verdict {
     Verdict::Error(Refusal { rcode, question_end, opt })
 }
 
 /// The verdict on a message of another opcode than QUERY. Its sections may be anything; whether there is an OPT record
 /// among them is looked for all the same, and a version that we do not speak comes first (RFC 6891 §6.1.3).
+#[cold]
 fn not_implemented(octets: &[u8], counts: HeaderCounts) -> Verdict {
     let opt = find_opt(octets, counts);
     let rcode = match &opt {
         Some(opt) if opt.version > 0 => OptRcode::BADVERS,
         _ => OptRcode::NOTIMP,
     };
-    refuse(rcode, HEADER_OCTETS, opt.as_ref().map(RawOpt::fixed))
+    refuse(rcode, HEADER_OCTETS, opt.map(|opt| opt.edns.fixed()))
 }
 
 /// The first OPT record of the additional section; None if something before it is malformed.
@@ -209,6 +204,10 @@ fn skip_record(parser: &mut Parser<'_, [u8]>) -> Option<Option<RawOpt>> {
     if owner_octets != 1 {
         return None;
     }
-    let options = Options::read(rdata);
-    Some(Some(RawOpt { size: class, version: (ttl >> 16) as u8, dnssec_ok: ttl & 0x8000 != 0, options }))
+    let (is_sound, options) = match Options::read(rdata) {
+        Some(options) => (true, options),
+        None => (false, Options::default()),
+    };
+    let edns = Edns { payload_size: class.max(512), dnssec_ok: ttl & 0x8000 != 0, options };
+    Some(Some(RawOpt { version: (ttl >> 16) as u8, is_sound, edns }))
 }

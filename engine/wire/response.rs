@@ -66,7 +66,7 @@ impl<'b> Response<'b> {
     ///
     /// `size_max` is what the transport takes, in octets; over UDP the client's own limit counts too.
     pub fn new(buffer: &'b mut [u8], query: &Query, size_max: usize) -> Self {
-        let opt = query.edns.map(|edns| Opt { size: edns.payload_size, dnssec_ok: edns.dnssec_ok });
+        let opt = query.edns.map(|edns| edns.fixed());
         let echo = [u8::from(query.recursion_desired), u8::from(query.checking_disabled) << 4];
         let mut response = Self::start(buffer, query.question_end, size_max, opt, echo);
         response.wants_expire = query.edns.is_some_and(|edns| edns.options.expire);
