@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use domain::base::{Message, ParsedName};
+use domain::base::{Message, ParsedName, Rtype};
 use domain::rdata::AllRecordData;
 use engine::plugin::corefile::Corefile;
 use engine::plugin::{Arrival, Transport, Worker, setup};
@@ -18,7 +18,8 @@ pub(crate) fn server() -> Worker {
 }
 
 /// Panics if the answer to a message breaks a rule: it is no answer to an answer, silence is for answers and fragments
-/// only, id and question are echoed, it fits, and it can be read whole.
+/// only, id and question are echoed, it fits, it can be read whole, and OPT goes to those
+/// who sent it.
 pub(crate) fn check(worker: &mut Worker, message: &[u8]) {
     for (transport, room) in [(Transport::Udp, 4096), (Transport::Tcp, 65_535)] {
         if message.len() > room {
@@ -44,10 +45,14 @@ pub(crate) fn check(worker: &mut Worker, message: &[u8]) {
             assert_eq!(buffer[12..question.pos()], message[12..question.pos()], "the question");
         }
         let (_, answers, authority, additional) = answer.sections().expect("whole sections");
+        let mut opts = 0;
         for record in answers.chain(authority).chain(additional) {
             let record = record.expect("a whole record");
+            opts += usize::from(record.rtype() == Rtype::OPT);
             record.to_any_record::<AllRecordData<&[u8], ParsedName<&[u8]>>>().expect("rdata that fits its type");
         }
+        // RFC 6891 §7: who sends no OPT record gets none, and nobody gets two.
+        assert!(opts <= usize::from(message[10..12] != [0, 0]), "{opts} OPT records");
     }
 }
 
