@@ -130,3 +130,15 @@ fn corefile_examples_start() {
         Program::run(folder, port, &[]);
     }
 }
+
+#[test]
+fn every_plugin_has_a_row_that_leads_to_its_page() {
+    let readme = readme();
+    for plugin in engine::plugin::names() {
+        let row = readme.lines().find(|line| line.starts_with(&format!("| [`{plugin}`](")));
+        let row = row.unwrap_or_else(|| panic!("no row for {plugin}"));
+        let path = row.split(['(', ')']).nth(1).unwrap();
+        let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect(path);
+        assert!(page.starts_with(&format!("//! # {plugin}\n")), "{path}");
+    }
+}
