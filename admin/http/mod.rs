@@ -18,6 +18,7 @@ mod collections;
 mod connection;
 mod error;
 mod fields;
+mod filter;
 mod json;
 mod listen;
 mod password;

@@ -9,10 +9,12 @@ use store::{Faulty, Row, Store};
 
 use super::call::{Call, Query, Reply};
 use super::error::{ApiError, FieldFaults};
+use super::filter::Filter;
 use super::record;
 use super::record_input::Input;
 use super::site::Site;
 use super::sort::{ROWS_MAX, Sort};
+use super::time;
 
 /// `GET …/records`
 pub(super) async fn list(call: Call) -> Result<Reply, ApiError> {
@@ -20,9 +22,10 @@ pub(super) async fn list(call: Call) -> Result<Reply, ApiError> {
     let skip = (page.page - 1).saturating_mul(page.size);
     let size = page.size as usize;
     let sort = call.query.get("sort").map(Sort::parse).transpose()?;
-    let found = call.site.blocking(move |store| match sort {
-        None => store.rows(skip, size).map_err(|why| ApiError::store(&why)),
-        Some(sort) => sorted(store, &sort, skip, size),
+    let filter = call.query.get("filter").map(|text| Filter::parse(text, time::now())).transpose()?;
+    let found = call.site.blocking(move |store| match (filter, sort) {
+        (None, None) => store.rows(skip, size).map_err(|why| ApiError::store(&why)),
+        (filter, sort) => chosen(store, filter.as_ref(), sort.as_ref(), skip, size),
     });
     let (rows, total) = found.await??;
     let (total, pages) = match page.skip_total {
@@ -38,14 +41,27 @@ pub(super) async fn list(call: Call) -> Result<Reply, ApiError> {
     })))
 }
 
-/// A page of all records in an order of their values, and how many there are.
-fn sorted(store: &Store, sort: &Sort, skip: u64, size: usize) -> Result<(Vec<Row>, u64), ApiError> {
-    let (rows, total) = store.rows(0, ROWS_MAX as usize).map_err(|why| ApiError::store(&why))?;
+/// A page of the records that meet a condition, in an order of their values, and how many meet it.
+fn chosen(
+    store: &Store,
+    filter: Option<&Filter>,
+    sort: Option<&Sort>,
+    skip: u64,
+    size: usize,
+) -> Result<(Vec<Row>, u64), ApiError> {
+    let (mut rows, total) = store.rows(0, ROWS_MAX as usize).map_err(|why| ApiError::store(&why))?;
     if total > ROWS_MAX {
-        return Err(ApiError::bad_request(format!("More than {ROWS_MAX} records cannot be sorted.")));
+        return Err(ApiError::bad_request(format!("More than {ROWS_MAX} records cannot be sorted or filtered.")));
+    }
+    if let Some(filter) = filter {
+        rows.retain(|row| filter.matches(&record::to_json(row)));
+    }
+    let total = rows.len() as u64;
+    if let Some(sort) = sort {
+        rows = sort.apply(rows);
     }
     let skip = usize::try_from(skip).unwrap_or(usize::MAX);
-    Ok((sort.apply(rows).into_iter().skip(skip).take(size).collect(), total))
+    Ok((rows.into_iter().skip(skip).take(size).collect(), total))
 }
 
 /// `GET …/records/{id}`
@@ -125,9 +141,6 @@ struct Page {
 impl Page {
     /// Reads the parameters of a list.
     fn parse(query: &Query) -> Result<Self, ApiError> {
-        if query.get("filter").is_some() {
-            return Err(ApiError::bad_request("The parameter filter is not supported by this version of zonda."));
-        }
         let number = |name, default: u64| match query.get(name) {
             None => Ok(default),
             Some(text) => match text.parse::<i64>() {

@@ -76,14 +76,16 @@ impl Key {
         let by = match name {
             "@rowid" => By::Insertion,
             "@random" => By::Chance(RandomState::new()),
-            _ if FIELDS.contains(&name) => By::Pointer(format!("/{name}")),
-            _ if name.strip_prefix("content.").is_some_and(is_path) => {
-                By::Pointer(format!("/{}", name.replace('.', "/")))
-            }
-            _ => return None,
+            _ => By::Pointer(pointer(name)?),
         };
         Some(Self { by, descending })
     }
+}
+
+/// Where a field of a record stands, or what a path into its content names; `None` if there is no such field.
+pub(super) fn pointer(name: &str) -> Option<String> {
+    let is_known = FIELDS.contains(&name) || name.strip_prefix("content.").is_some_and(is_path);
+    is_known.then(|| format!("/{}", name.replace('.', "/")))
 }
 
 /// Whether this is a path of plain names.
@@ -93,7 +95,7 @@ fn is_path(path: &str) -> bool {
 }
 
 /// The order of two values: nothing, booleans, numbers, texts by their octets, and all else by its JSON.
-fn compare(a: &Value, b: &Value) -> Ordering {
+pub(super) fn compare(a: &Value, b: &Value) -> Ordering {
     match (a, b) {
         (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
         (Value::Number(x), Value::Number(y)) => match (x.as_u64(), y.as_u64()) {
@@ -116,11 +118,11 @@ fn rank(value: &Value) -> u8 {
     }
 }
 
-/// The fields of a record that have an order.
+/// The fields of a record that can be sorted and filtered by.
 const FIELDS: [&str; 8] = ["id", "zone", "name", "record_type", "ttl", "content", "created", "updated"];
 
 /// Keys of one order, as PocketBase bounds them.
 const KEYS_MAX: usize = 8;
 
-/// Records that are put into another order than that of insertion: all of them are held in memory for it.
+/// Records that are filtered or put into another order than that of insertion: all of them are held in memory for it.
 pub(super) const ROWS_MAX: u64 = 100_000;

@@ -279,7 +279,7 @@ fn lists_are_paged_in_order_of_insertion() {
         let items: Vec<_> = list["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap()).collect();
         assert_eq!(items, ids[found], "{query}");
     }
-    for query in ["page=x", "perPage=1.5", "skipTotal=2", "filter=id%3D1"] {
+    for query in ["page=x", "perPage=1.5", "skipTotal=2", "filter=id%3D", "filter=%20", "filter=nope%3D1"] {
         let answer = served.get(&format!("{RECORDS}?{query}"));
         assert_eq!((answer.status, &answer.body["data"]), (400, &json!({})), "{query}");
     }
@@ -340,4 +340,27 @@ fn a_list_is_sorted_by_its_keys() {
     for sort in ["nope", "name,", "--name", "content.", "name,name,name,name,name,name,name,name,name"] {
         assert_eq!(served.get(&format!("{RECORDS}?sort={sort}")).status, 400, "{sort}");
     }
+}
+
+#[test]
+fn a_list_is_filtered_then_sorted_then_paged() {
+    let served = Served::new();
+    for (id, name, ttl) in [("101", "b", 60), ("102", "a", 300), ("103", "c", 60)] {
+        served.create(&www(&json!({"id": id, "name": name, "ttl": ttl})));
+    }
+    for (query, total, expected) in [
+        ("filter=ttl%3D60%26%26name!%3D''", 2, json!(["101", "103"])),
+        ("filter=ttl%3D60%20%26%26%20name~'_'", 0, json!([])),
+        ("filter=ttl%3D60%26%26record_type%3D'A'&sort=-name", 2, json!(["103", "101"])),
+        ("filter=name%3D%22a%22||name%3D%22c%22&perPage=1&page=2", 2, json!(["103"])),
+        ("filter=name%3D'c'&perPage=1&skipTotal=1", -1, json!(["103"])),
+        ("filter=name%3D'a'%26%26created%3E%40todayStart%26%26created%3C%40tomorrow", 1, json!(["102"])),
+    ] {
+        let list = served.get(&format!("{RECORDS}?{query}")).body;
+        let ids: Vec<_> = list["items"].as_array().unwrap().iter().map(|item| item["id"].clone()).collect();
+        assert_eq!((&list["totalItems"], json!(ids)), (&json!(total), expected), "{query}");
+    }
+    let answer = served.get(&format!("{RECORDS}?filter=name"));
+    let body = json!({"status": 400, "message": "Something went wrong while processing your request.", "data": {}});
+    assert_eq!((answer.status, answer.body), (400, body));
 }
