@@ -30,7 +30,7 @@
 //! # Tried, with `benches/load`
 //!
 //! Kept: sends without a completion, as above. Dropped: fewer buffers than 1,024, which no run told apart; and
-//! SO_INCOMING_CPU, which on loopback brought 1.2 to 2 times the answers (2 workers, dnsperf on one core), but where a
+//! SO_INCOMING_CPU, which on loopback brought 1.1 to 2 times the answers (2 workers, dnsperf on one core), but where a
 //! network card has one queue it would leave all the work to one core. Not tried: NAPI busy polling, which needs a
 //! network card's queue of our own. Not fit: GRO and GSO, as datagrams of different clients are never merged.
 //!
