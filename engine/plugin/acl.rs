@@ -39,6 +39,8 @@
 //! }
 //! ```
 
+use std::net::IpAddr;
+
 use domain::base::iana::exterr::ExtendedErrorCode;
 use domain::base::iana::{OptRcode, Rtype};
 use store::Name;
@@ -77,8 +79,8 @@ enum Action {
     Drop,
 }
 
-/// Addresses as ranges that are sorted and do not touch.
-struct Ranges(Vec<(u128, u128)>);
+/// Addresses as ranges that are sorted and do not overlap.
+struct Ranges(Vec<(IpAddr, IpAddr)>);
 
 /// Reads all lines of a block.
 pub(super) fn setup(lines: &[Directive], setup: &mut Setup<'_>) -> Result<Option<Box<dyn Plugin>>, ConfigError> {
@@ -130,26 +132,26 @@ impl Rule {
     }
 
     /// Whether the rule is meant for such a question from such a client.
-    fn fits(&self, qtype: Rtype, client: u128) -> bool {
+    fn fits(&self, qtype: Rtype, client: IpAddr) -> bool {
         self.types.as_ref().is_none_or(|types| types.contains(&qtype))
             && self.sources.as_ref().is_none_or(|sources| sources.contain(client))
     }
 }
 
 impl Ranges {
-    /// Whether an address, as a number of IPv6, is in one of the ranges.
-    fn contain(&self, address: u128) -> bool {
+    /// Whether an address is in one of the ranges.
+    fn contain(&self, address: IpAddr) -> bool {
         let before = self.0.partition_point(|&(first, _)| first <= address);
         before.checked_sub(1).and_then(|at| self.0.get(at)).is_some_and(|&(_, last)| address <= last)
     }
 }
 
-impl FromIterator<(u128, u128)> for Ranges {
-    fn from_iter<I: IntoIterator<Item = (u128, u128)>>(ranges: I) -> Self {
+impl FromIterator<(IpAddr, IpAddr)> for Ranges {
+    fn from_iter<I: IntoIterator<Item = (IpAddr, IpAddr)>>(ranges: I) -> Self {
         let mut all: Vec<_> = ranges.into_iter().collect();
         all.sort_unstable();
         all.dedup_by(|next, range| {
-            let joined = next.0 <= range.1.saturating_add(1);
+            let joined = next.0 <= range.1;
             if joined {
                 range.1 = range.1.max(next.1);
             }
@@ -197,7 +199,7 @@ impl Plugin for Acl {
     }
 
     fn query(&self, query: &Query, response: &mut Response<'_>, context: &mut Context<'_>) -> Flow {
-        let client = Prefix::number(context.arrival.client.ip());
+        let client = context.arrival.client.ip().to_canonical();
         let lines = self.lines.iter().filter(|line| line.zones.iter().any(|zone| query.name.is_below(zone.as_slice())));
         for line in lines {
             match line.rules.iter().find(|rule| rule.fits(query.qtype, client)).map(|rule| rule.action) {

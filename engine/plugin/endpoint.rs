@@ -6,6 +6,8 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::corefile::{ConfigError, Directive};
+
 /// A path that is served over HTTP.
 pub struct Endpoint {
     /// The plugin that offers it.
@@ -72,8 +74,18 @@ impl Life {
     }
 }
 
+/// The address of a line `PLUGIN [ADDRESS]`.
+pub(super) fn listen(line: &Directive, default: &str) -> Result<SocketAddr, ConfigError> {
+    let text = match &line.args[..] {
+        [] => default,
+        [only] => &only.text,
+        _ => return Err(line.wrong_argument_count()),
+    };
+    listen_address(text).map_err(ConfigError::plain)
+}
+
 /// Reads `ADDRESS:PORT`, `NAME:PORT` or `:PORT`, which is every address.
-pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
+fn listen_address(text: &str) -> Result<SocketAddr, String> {
     let missing = || format!("address {text}: missing port in address");
     let (host, port) = text.rsplit_once(':').ok_or_else(missing)?;
     if host.starts_with('[') != host.ends_with(']') || (host.contains(':') && !host.starts_with('[')) {

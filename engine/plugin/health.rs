@@ -36,19 +36,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::corefile::{ConfigError, Directive, duration};
-use super::endpoint::listen_address;
+use super::endpoint::listen;
 use super::{Endpoint, Plugin, Reply, Setup, Task};
 use crate::metrics::{Histogram, Text};
 
 /// Registers the endpoint; the plugin has no part in the chain.
 pub(super) fn setup(lines: &[Directive], setup: &mut Setup<'_>) -> Result<Option<Box<dyn Plugin>>, ConfigError> {
     for line in lines {
-        let listen = match &line.args[..] {
-            [] => DEFAULT_LISTEN,
-            [only] => &only.text,
-            _ => return Err(line.wrong_argument_count()),
-        };
-        let listen = listen_address(listen).map_err(ConfigError::plain)?;
+        let listen = listen(line, DEFAULT_LISTEN)?;
         for property in line.properties() {
             match &property.name.text[..] {
                 "lameduck" => {

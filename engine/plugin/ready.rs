@@ -26,18 +26,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::corefile::{ConfigError, Directive};
-use super::endpoint::listen_address;
+use super::endpoint::listen;
 use super::{Endpoint, Life, Plugin, Reply, Setup};
 
 /// Registers the endpoint; the plugin has no part in the chain.
 pub(super) fn setup(lines: &[Directive], setup: &mut Setup<'_>) -> Result<Option<Box<dyn Plugin>>, ConfigError> {
     let [line] = lines else { return Err(ConfigError::once()) };
-    let listen = match &line.args[..] {
-        [] => DEFAULT_LISTEN,
-        [only] => &only.text,
-        _ => return Err(line.wrong_argument_count()),
-    };
-    let listen = listen_address(listen).map_err(ConfigError::plain)?;
+    let listen = listen(line, DEFAULT_LISTEN)?;
     let mut continuously = false;
     for property in line.properties() {
         if property.name.text != "monitor" {

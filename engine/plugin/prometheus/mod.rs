@@ -46,7 +46,7 @@ pub use counters::Counters;
 use std::sync::Arc;
 
 use super::corefile::{ConfigError, Directive};
-use super::endpoint::listen_address;
+use super::endpoint::listen;
 use super::{Context, Endpoint, Flow, Plugin, Reply, Setup};
 use crate::wire::{Query, Response};
 
@@ -56,12 +56,7 @@ struct Prometheus;
 /// Registers the endpoint.
 pub(super) fn setup(lines: &[Directive], setup: &mut Setup<'_>) -> Result<Option<Box<dyn Plugin>>, ConfigError> {
     let [line] = lines else { return Err(ConfigError::once()) };
-    let listen = match &line.args[..] {
-        [] => DEFAULT_LISTEN,
-        [only] => &only.text,
-        _ => return Err(line.wrong_argument_count()),
-    };
-    let listen = listen_address(listen).map_err(ConfigError::plain)?;
+    let listen = listen(line, DEFAULT_LISTEN)?;
     for property in line.properties() {
         match &property.name.text[..] {
             "runtime_metrics" => property.no_arguments()?,

@@ -70,7 +70,7 @@ use std::time::{Duration, Instant};
 use domain::base::iana::{Class, OptRcode, Rtype};
 use foldhash::fast::RandomState;
 
-use super::corefile::{ConfigError, Directive, Token, zones_or};
+use super::corefile::{ConfigError, Directive, Prefix, Token, zones_or};
 use super::{Context, Flow, Plugin, Setup, Task, Transport};
 use crate::log;
 use crate::wire::{Query, Response, Section};
@@ -90,7 +90,7 @@ struct Rrl {
     costs: [u64; 6],
     /// Every so many limited answers one is truncated instead of dropped; 0 for none.
     slip: u64,
-    exempt: Vec<Network>,
+    exempt: Vec<Prefix>,
     report_only: bool,
     table: Table,
     hasher: RandomState,
@@ -127,12 +127,6 @@ enum Kind {
     Request,
 }
 
-/// Addresses that have their first bits in common.
-struct Network {
-    address: IpAddr,
-    bits: u32,
-}
-
 /// Reads the directive.
 pub(super) fn setup(lines: &[Directive], setup: &mut Setup<'_>) -> Result<Option<Box<dyn Plugin>>, ConfigError> {
     let [line] = lines else { return Err(ConfigError::once()) };
@@ -165,7 +159,8 @@ pub(super) fn setup(lines: &[Directive], setup: &mut Setup<'_>) -> Result<Option
             "exempt" if property.args.is_empty() => return Err(property.wrong_argument_count()),
             "exempt" => {
                 for network in &property.args {
-                    exempt.push(Network::read(network)?);
+                    let wrong = || network.error(format!("not a network: '{}'", network.text));
+                    exempt.push(Prefix::read(&network.text).ok_or_else(wrong)?);
                 }
                 continue;
             }
@@ -228,7 +223,7 @@ impl Rrl {
         let client = context.arrival.client.ip();
         context.arrival.transport == Transport::Udp
             && !context.has_cookie
-            && !self.exempt.iter().any(|network| network.holds(client))
+            && !self.exempt.iter().any(|network| network.contains(client))
             && (query.qclass != Class::IN || self.zones.iter().any(|zone| query.name.is_below(zone)))
     }
 }
@@ -300,27 +295,6 @@ impl Counts {
             log::warning(&format!(
                 "plugin/rrl: {dropped} answers {would}dropped, {truncated} truncated, {requests} requests {would}dropped"
             ));
-        }
-    }
-}
-
-impl Network {
-    /// Reads `192.0.2.0/24`, `2001:db8::/32`, or an address.
-    fn read(token: &Token) -> Result<Self, ConfigError> {
-        let wrong = || token.error(format!("not a network: '{}'", token.text));
-        let (address, bits) = token.text.split_once('/').map_or((&token.text[..], None), |(a, bits)| (a, Some(bits)));
-        let address: IpAddr = address.parse().map_err(|_| wrong())?;
-        let all = if address.is_ipv4() { 32 } else { 128 };
-        let bits = bits.map_or(Ok(all), str::parse).map_err(|_| wrong())?;
-        if bits > all { Err(wrong()) } else { Ok(Self { address, bits }) }
-    }
-
-    /// Whether an address belongs to it.
-    fn holds(&self, address: IpAddr) -> bool {
-        match (self.address, address) {
-            (IpAddr::V4(one), IpAddr::V4(other)) => (one.to_bits() ^ other.to_bits()).leading_zeros() >= self.bits,
-            (IpAddr::V6(one), IpAddr::V6(other)) => (one.to_bits() ^ other.to_bits()).leading_zeros() >= self.bits,
-            _ => false,
         }
     }
 }
