@@ -17,8 +17,8 @@ pub struct Template<'z> {
     pub records: &'z [u8],
     /// How many there are.
     pub count: u16,
-    /// Octets in `records` at which a pointer to the zone's apex stands.
-    pub apex_pointers: &'z [u16],
+    /// Octets in `records` at which a pointer to the zone's apex stands, each in host order.
+    pub apex_pointers: &'z [[u8; 2]],
 }
 
 /// The part of a message that a record goes into, in the order of writing.
@@ -153,7 +153,8 @@ impl<'b> Response<'b> {
         };
         room.copy_from_slice(template.records);
         for &at in template.apex_pointers {
-            if let Some(place) = room.get_mut(usize::from(at)..usize::from(at) + 2) {
+            let at = usize::from(u16::from_ne_bytes(at));
+            if let Some(place) = room.get_mut(at..at + 2) {
                 place.copy_from_slice(&apex);
             }
         }

@@ -3,8 +3,9 @@
 use domain::base::iana::OptRcode;
 use store::Rtype;
 
-use super::compiled::{Match, Node, Zone};
+use super::compiled::{Match, Zone};
 use super::denial::Proofs;
+use super::node::Node;
 use super::rrset::{Rrset, Target, is_below};
 use super::set::ZoneSet;
 use crate::wire::{Full, HEADER_OCTETS, QName, Response, Section};
@@ -177,15 +178,15 @@ fn zone_for<'z>(zones: &'z ZoneSet, name: &QName, qtype: Rtype) -> Option<&'z Zo
 
 /// The RRset that answers a type directly. ANY gets one RRset (RFC 8482 §4.1).
 #[inline]
-fn select(node: &Node, qtype: Rtype) -> Option<&Rrset> {
-    if qtype == Rtype::ANY { node.rrsets().first() } else { node.rrset(qtype) }
+fn select(node: Node<'_>, qtype: Rtype) -> Option<Rrset<'_>> {
+    if qtype == Rtype::ANY { node.rrsets().next() } else { node.rrset(qtype) }
 }
 
 /// Writes an RRset, with its signatures if they are wanted, or marks the answer truncated and gives false.
 #[inline]
 fn put(
     section: Section,
-    rrset: &Rrset,
+    rrset: Rrset<'_>,
     owner_at: usize,
     apex_at: usize,
     dnssec_ok: bool,
@@ -206,7 +207,7 @@ fn put(
 #[inline]
 fn try_put(
     section: Section,
-    rrset: &Rrset,
+    rrset: Rrset<'_>,
     owner_at: usize,
     apex_at: usize,
     dnssec_ok: bool,
@@ -239,7 +240,7 @@ fn prove<'z>(zone: &'z Zone, matched: &Match<'_>, has_data: bool, name: &QName, 
 /// Writes proofs into the authority section; the answer is truncated if one does not fit.
 fn put_proofs(proofs: Option<&Proofs<'_>>, response: &mut Response<'_>) {
     for (proof, apex_at) in proofs.into_iter().flat_map(Proofs::iter) {
-        let rrsets = [Some(proof.rrset.template()), proof.rrset.signatures()];
+        let rrsets = [Some(proof.rrset.get().template()), proof.rrset.get().signatures()];
         let put = response.append_named(Section::Authority, rrsets.into_iter().flatten(), &proof.relative, apex_at);
         response.truncated |= put.is_err();
     }
@@ -249,8 +250,8 @@ fn put_proofs(proofs: Option<&Proofs<'_>>, response: &mut Response<'_>) {
 struct Hosts<'z> {
     zones: &'z ZoneSet,
     /// The node of the RRset.
-    node: &'z Node,
-    rrset: &'z Rrset,
+    node: Node<'z>,
+    rrset: Rrset<'z>,
     /// Where the RRset stands in the message.
     rrset_at: usize,
 }
@@ -265,23 +266,23 @@ impl Hosts<'_> {
         let targets = self.rrset.targets();
         // RFC 9460 §4.1: besides addresses, the records of the same type that the target has.
         let service = Some(self.rrset.rtype).filter(|rtype| matches!(*rtype, Rtype::SVCB | Rtype::HTTPS));
-        for (index, target) in targets.iter().enumerate().take(HOSTS_MAX) {
-            if targets[..index].iter().any(|earlier| host_of(earlier, name) == host_of(target, name)) {
+        for (index, target) in targets.clone().enumerate().take(HOSTS_MAX) {
+            if targets.clone().take(index).any(|earlier| host_of(earlier, name) == host_of(target, name)) {
                 continue;
             }
             let put = if target.is_owner() {
                 put_addresses(self.node, None, place.name_at, dnssec_ok, response)
             } else {
-                let Some(host) = QName::from_wire(&target.name) else { continue };
+                let Some(host) = QName::from_wire(target.name) else { continue };
                 let Some(zone) = self.zones.find(&host) else { continue };
                 let node = match zone.find(&host, Rtype::A) {
                     Match::Exact(node) | Match::Wildcard(node, _) => Some(node),
                     // Glue: the hosts of an apex may stand below a cut (RFC 1034 §4.3.2 step 6, RFC 9609 §4.2).
-                    Match::Cut(..) => zone.node(&target.name),
+                    Match::Cut(..) => zone.node(target.name),
                     Match::Dname(..) | Match::NameError(_) => None,
                 };
                 let target_at = self.rrset_at + usize::from(target.at);
-                let service = service.filter(|_| *target.name != *name.as_slice());
+                let service = service.filter(|_| target.name != name.as_slice());
                 node.map_or(Ok(()), |node| put_addresses(node, service, target_at, dnssec_ok, response))
             };
             if put.is_err() {
@@ -292,25 +293,25 @@ impl Hosts<'_> {
 }
 
 /// The host that an RRset at `name` means by a target, in lower-case wire form.
-fn host_of<'t>(target: &'t Target, name: &'t QName) -> &'t [u8] {
-    if target.is_owner() { name.as_slice() } else { &target.name }
+fn host_of<'t>(target: Target<'t>, name: &'t QName) -> &'t [u8] {
+    if target.is_owner() { name.as_slice() } else { target.name }
 }
 
 /// Writes a CNAME; None if it does not fit or leads nowhere.
-fn put_cname(cname: &Rrset, place: Place, dnssec_ok: bool, response: &mut Response<'_>) -> Option<Alias> {
+fn put_cname(cname: Rrset<'_>, place: Place, dnssec_ok: bool, response: &mut Response<'_>) -> Option<Alias> {
     let rrset_at = response.len();
     if !put(Section::Answer, cname, place.name_at, place.apex_at, dnssec_ok, response) {
         return None;
     }
-    let target = cname.targets().first()?;
-    Some(Alias { target: QName::from_wire(&target.name)?, target_at: rrset_at + usize::from(target.at) })
+    let target = cname.targets().next()?;
+    Some(Alias { target: QName::from_wire(target.name)?, target_at: rrset_at + usize::from(target.at) })
 }
 
 /// Writes a DNAME and the CNAME that follows from it for `name` (RFC 6672 §3.1); None if the answer ends there.
 ///
 /// A DNAME that redirects two names of a chain is written once.
 fn put_dname(
-    dname: &Rrset,
+    dname: Rrset<'_>,
     name: &QName,
     labels: usize,
     place: Place,
@@ -327,7 +328,7 @@ fn put_dname(
         }
         chain.add_dname(rrset_at);
     }
-    let target = dname.targets().first()?;
+    let target = dname.targets().next()?;
     let mut wire = [0; 255];
     // Labels before the DNAME's owner stay (in the case of the question), the rest becomes the target.
     let kept_labels = response.labels(place.name_at).take(name.labels() - labels);
@@ -358,7 +359,7 @@ fn join<'l>(labels: impl Iterator<Item = &'l [u8]>, wire: &mut [u8; 255]) -> Opt
 }
 
 /// Tells the EXPIRE of an SOA RRset to those who ask for it: a primary's zone never expires earlier (RFC 7314 §3.2).
-fn put_expire(soa: &Rrset, response: &mut Response<'_>) {
+fn put_expire(soa: Rrset<'_>, response: &mut Response<'_>) {
     // The last fields of the rdata are EXPIRE and MINIMUM.
     if let Some(&[a, b, c, d, ..]) = soa.template().records.last_chunk::<8>() {
         response.tell_expire(u32::from_be_bytes([a, b, c, d]));
@@ -383,8 +384,8 @@ fn deny(zone: &Zone, place: Place, proofs: Option<&Proofs<'_>>, response: &mut R
 )]
 fn refer<'z>(
     zone: &'z Zone,
-    node: &Node,
-    ns: &Rrset,
+    node: Node<'_>,
+    ns: Rrset<'_>,
     name: &QName,
     labels: usize,
     place: Place,
@@ -415,8 +416,8 @@ fn refer<'z>(
     // RFC 9471 §3.1: addresses of hosts below the cut are needed to follow the referral and may not be left out
     // silently; those of other hosts come after, while there is room.
     for needed in [true, false] {
-        for target in ns.targets().iter().filter(|target| is_below(&target.name, cut) == needed) {
-            let Some(node) = zone.node(&target.name).or_else(|| wildcard_for(zone, &target.name)) else { continue };
+        for target in ns.targets().filter(|target| is_below(target.name, cut) == needed) {
+            let Some(node) = zone.node(target.name).or_else(|| wildcard_for(zone, target.name)) else { continue };
             if put_addresses(node, None, rrset_at + usize::from(target.at), dnssec_ok, response).is_err() {
                 response.truncated |= needed;
                 return;
@@ -426,7 +427,7 @@ fn refer<'z>(
 }
 
 /// The wildcard that gives addresses to a host without a node of its own; hosts below a cut have none.
-fn wildcard_for<'z>(zone: &'z Zone, host: &[u8]) -> Option<&'z Node> {
+fn wildcard_for<'z>(zone: &'z Zone, host: &[u8]) -> Option<Node<'z>> {
     let host = QName::from_wire(host).filter(|host| host.is_below(zone.apex()))?;
     match zone.find(&host, Rtype::A) {
         Match::Wildcard(node, _) => Some(node),
@@ -437,7 +438,7 @@ fn wildcard_for<'z>(zone: &'z Zone, host: &[u8]) -> Option<&'z Node> {
 /// Writes the A and AAAA RRsets of a node, and its `service` RRset (SVCB or HTTPS), into the additional section; their
 /// owner's name stands at `owner_at`. Signatures go along where there is room for them (RFC 4035 §3.1.1).
 fn put_addresses(
-    node: &Node,
+    node: Node<'_>,
     service: Option<Rtype>,
     owner_at: usize,
     dnssec_ok: bool,

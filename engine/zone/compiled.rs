@@ -1,15 +1,18 @@
 //! One zone as it is served, and the search for a name in it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use domain::base::ToName;
 use store::edit::NodeData;
 use store::{Name, Rtype, Serial};
 
 use super::denial::Denial;
 use super::depths::Depths;
-use super::layered::{Key, Layered};
-use super::rrset::{Rrset, lower_wire};
+use super::layered::Key;
+use super::node::{Draft, Node};
+use super::nodes::{self, NameHash, Nodes, WILDCARD};
+use super::rrset::{OwnedRrset, Rrset, compile, lower_wire};
 use crate::wire::QName;
 
 /// A compiled zone. It never changes; [`Zone::with`] makes the next one.
@@ -18,53 +21,30 @@ pub struct Zone {
     labels: usize,
     name: Name,
     default_ttl: u32,
-    nodes: Layered<Node>,
+    nodes: Nodes,
     /// Depths of names at which a search turns aside: zone cuts, and DNAMEs.
     turns: Depths,
     /// The SOA for negative answers, its TTL already lowered to MINIMUM (RFC 2308 §3).
-    negative_soa: Option<Rrset>,
+    negative_soa: Option<OwnedRrset>,
     /// What proves negative answers, if the zone is signed.
     denial: Denial,
     /// Its data cannot be had, so that nothing may be said of its names.
     withheld: bool,
 }
 
-/// All that is known at one name. Without RRsets it is an empty non-terminal (RFC 4592 §2.2.2).
-#[derive(Clone)]
-pub struct Node {
-    rrsets: Arc<[Rrset]>,
-    /// How many nodes stand directly below.
-    children: u32,
-    /// A node `*` stands directly below.
-    wildcard: bool,
-}
-
 /// Where the search for a name ended (RFC 1034 §4.3.2 step 3).
 pub enum Match<'z> {
     /// The name exists; perhaps only because names below it do.
-    Exact(&'z Node),
+    Exact(Node<'z>),
     /// The name does not exist but a wildcard covers it (RFC 4592 §3.3): the wildcard's node and the number of labels of
     /// the closest encloser.
-    Wildcard(&'z Node, usize),
+    Wildcard(Node<'z>, usize),
     /// The name is at or below a zone cut: the cut's node, its NS RRset, and the number of labels of its name.
-    Cut(&'z Node, &'z Rrset, usize),
+    Cut(Node<'z>, Rrset<'z>, usize),
     /// The name is below a DNAME: that RRset and the number of labels of its owner (RFC 6672 §2.3).
-    Dname(&'z Rrset, usize),
+    Dname(Rrset<'z>, usize),
     /// The name does not exist; the number of labels of its closest encloser.
     NameError(usize),
-}
-
-impl Node {
-    /// The RRset of one type.
-    #[inline]
-    pub fn rrset(&self, rtype: Rtype) -> Option<&Rrset> {
-        self.rrsets.iter().find(|rrset| rrset.rtype == rtype)
-    }
-
-    /// All RRsets in order of type.
-    pub fn rrsets(&self) -> &[Rrset] {
-        &self.rrsets
-    }
 }
 
 impl Zone {
@@ -74,17 +54,17 @@ impl Zone {
         Self { withheld: true, ..Self::empty(apex, 0) }
     }
 
-    /// Compiles a zone from all its nodes. `default_ttl` (seconds) stands in for records without a TTL.
+    /// Compiles a zone from all its nodes. `default_ttl` (seconds) stands in for records without a TTL. Of two nodes at
+    /// one name the later counts.
     pub fn compile(apex: &Name, nodes: &[NodeData], default_ttl: u32) -> Self {
-        let empty = Self::empty(apex, default_ttl);
-        let mut stage = Stage::new(&empty, nodes.len());
-        for node in nodes {
-            stage.put(node);
+        let mut builder = Builder::new(apex, default_ttl);
+        if nodes.is_sorted_by(|a, b| a.owner.name_cmp(&b.owner).is_lt()) {
+            nodes.iter().for_each(|node| builder.put(node));
+        } else {
+            let sorted: BTreeMap<_, _> = nodes.iter().map(|node| (&node.owner, node)).collect();
+            sorted.into_values().for_each(|node| builder.put(node));
         }
-        let (staged, turns, denial) = stage.finish();
-        let present = staged.into_iter().filter_map(|(key, node)| Some((key, node?))).collect();
-        let nodes = Layered::build(present);
-        Self { negative_soa: negative_soa(&nodes, &empty.apex), nodes, turns, denial, ..empty }
+        builder.finish()
     }
 
     /// A zone without names.
@@ -94,7 +74,7 @@ impl Zone {
             labels: apex.label_count() - 1,
             name: apex.clone(),
             default_ttl,
-            nodes: Layered::new(),
+            nodes: Nodes::new(),
             turns: Depths::default(),
             negative_soa: None,
             denial: Denial::default(),
@@ -152,8 +132,8 @@ impl Zone {
 
     /// The SOA as it goes into negative answers (RFC 2308 §3).
     #[inline]
-    pub fn negative_soa(&self) -> Option<&Rrset> {
-        self.negative_soa.as_ref()
+    pub fn negative_soa(&self) -> Option<Rrset<'_>> {
+        self.negative_soa.as_ref().map(OwnedRrset::get)
     }
 
     /// What proves negative answers; None if the zone is not signed.
@@ -164,15 +144,27 @@ impl Zone {
 
     /// The zone's serial (RFC 1035 §3.3.13).
     pub fn serial(&self) -> Option<Serial> {
-        let fields = self.negative_soa.as_ref()?.template().records;
+        let fields = self.negative_soa()?.template().records;
         let from_end = |octets: usize| fields.get(fields.len().checked_sub(octets)?..)?.first_chunk::<4>();
         from_end(20).map(|serial| Serial(u32::from_be_bytes(*serial)))
     }
 
     /// The node at exactly this name in lower-case wire form, also below a zone cut (for glue).
     #[inline]
-    pub fn node(&self, name: &[u8]) -> Option<&Node> {
+    pub fn node(&self, name: &[u8]) -> Option<Node<'_>> {
         self.nodes.get(name)
+    }
+
+    /// Asks the memory for the slot of a name, which is going to be searched for.
+    #[inline]
+    pub fn ask(&self, name: &QName) -> NameHash {
+        self.nodes.ask(name.as_slice())
+    }
+
+    /// Asks the memory for the node of such a name, when the slot has had time to come.
+    #[inline]
+    pub fn fetch(&self, hash: NameHash) {
+        self.nodes.fetch(hash);
     }
 
     /// Searches for `name`, which is the apex or below it. A question for DS is answered at the cut's parent side
@@ -221,16 +213,66 @@ impl Zone {
         let wildcard = self
             .nodes
             .get(name.suffix(exists))
-            .filter(|encloser| encloser.wildcard)
+            .filter(|encloser| encloser.has_wildcard())
             .and_then(|_| self.nodes.get(name.wildcard(exists, &mut [0; 255])?));
         wildcard.map_or(Match::NameError(exists), |node| Match::Wildcard(node, exists))
     }
 }
 
-/// The nodes that a change touches, worked on before they go into the map.
+/// Compiles a zone from nodes that come one by one, in canonical order (RFC 4034 §6.1) and each name once.
+pub struct Builder {
+    zone: Zone,
+    nodes: nodes::Builder,
+    /// What is written for one node and the next.
+    draft: Draft,
+    name: Vec<u8>,
+}
+
+impl Builder {
+    /// A zone without nodes. `default_ttl` (seconds) stands in for records without a TTL.
+    pub fn new(apex: &Name, default_ttl: u32) -> Self {
+        let zone = Zone::empty(apex, default_ttl);
+        Self { nodes: nodes::Builder::new(Arc::clone(&zone.apex)), zone, draft: Draft::default(), name: Vec::new() }
+    }
+
+    /// Adds a node; one outside the zone is left out.
+    pub fn put(&mut self, data: &NodeData) {
+        self.name.clear();
+        self.name.extend(data.owner.as_slice().iter().map(u8::to_ascii_lowercase));
+        let zone = &mut self.zone;
+        let Some(below) = relative_labels(&self.name, &zone.apex) else { return };
+        zone.denial.put(data, &zone.apex, zone.default_ttl);
+        compile_node(data, &zone.apex, zone.default_ttl, &mut self.draft);
+        if self.draft.rrsets.is_empty() {
+            return;
+        }
+        if self.draft.turns(below == 0) {
+            zone.turns.add(zone.labels + below);
+        }
+        self.nodes.put(&self.name, &self.draft);
+    }
+
+    /// The zone.
+    pub fn finish(self) -> Zone {
+        let nodes = self.nodes.finish();
+        Zone { negative_soa: negative_soa(&nodes, &self.zone.apex), nodes, ..self.zone }
+    }
+}
+
+/// Compiles the RRsets of a node. NSEC3 records lie in the chain alone: their owners are no names of the zone (RFC 5155
+/// §7.2.8).
+fn compile_node(data: &NodeData, apex: &[u8], default_ttl: u32, draft: &mut Draft) {
+    draft.rrsets.clear();
+    for rrset in data.rrsets.iter().filter(|rrset| rrset.rtype != Rtype::NSEC3) {
+        // One without records, or too big for a message, is left out.
+        let _ = compile(rrset, &data.rrsets, apex, default_ttl, &mut draft.rrsets);
+    }
+}
+
+/// The nodes that a change touches, worked on before they go into the table.
 struct Stage<'z> {
     zone: &'z Zone,
-    nodes: HashMap<Key, Option<Node>, foldhash::fast::RandomState>,
+    nodes: HashMap<Key, Option<Draft>, foldhash::fast::RandomState>,
     turns: Depths,
     denial: Denial,
 }
@@ -245,54 +287,43 @@ impl<'z> Stage<'z> {
     /// Gives one name its new RRsets, and its ancestors what follows from that.
     fn put(&mut self, data: &NodeData) {
         let key = lower_wire(&data.owner);
-        if relative_labels(&key, &self.zone.apex).is_none() {
-            return;
-        }
+        let Some(below) = relative_labels(&key, &self.zone.apex) else { return };
         self.denial.put(data, &self.zone.apex, self.zone.default_ttl);
-        let compile = |rrset| Rrset::compile(rrset, &data.rrsets, &self.zone.apex, self.zone.default_ttl);
-        // NSEC3 records lie in the chain alone: their owners are no names of the zone (RFC 5155 §7.2.8).
-        let in_tree = data.rrsets.iter().filter(|rrset| rrset.rtype != Rtype::NSEC3);
-        let rrsets: Arc<[Rrset]> = in_tree.filter_map(compile).collect();
         let old = self.get(&key);
-        let (had, has) =
-            (old.as_ref().is_some_and(|node| self.turns_at(&key, &node.rrsets)), self.turns_at(&key, &rrsets));
-        let depth = data.owner.label_count() - 1;
-        match (had, has) {
+        let mut new = Draft { rrsets: Vec::new(), ..old.clone().unwrap_or_default() };
+        compile_node(data, &self.zone.apex, self.zone.default_ttl, &mut new);
+        let depth = self.zone.labels + below;
+        match (old.as_ref().is_some_and(|old| old.turns(below == 0)), new.turns(below == 0)) {
             (false, true) => self.turns.add(depth),
             (true, false) => self.turns.remove(depth),
             _ => {}
         }
         match old {
-            Some(old) if rrsets.is_empty() && old.children == 0 && key != self.zone.apex => self.remove(key),
-            Some(old) => drop(self.nodes.insert(key, Some(Node { rrsets, ..old }))),
-            None if rrsets.is_empty() => {}
-            None => self.insert(key, Node { rrsets, children: 0, wildcard: false }),
+            Some(old) if new.rrsets.is_empty() && old.children == 0 && below > 0 => self.remove(key),
+            Some(_) => drop(self.nodes.insert(key, Some(new))),
+            None if new.rrsets.is_empty() => {}
+            None => self.insert(key, new),
         }
     }
 
     /// The touched nodes, the depths of turns and the chains after all changes.
-    fn finish(self) -> (HashMap<Key, Option<Node>, foldhash::fast::RandomState>, Depths, Denial) {
+    fn finish(self) -> (HashMap<Key, Option<Draft>, foldhash::fast::RandomState>, Depths, Denial) {
         (self.nodes, self.turns, self.denial)
     }
 
     /// The node at a name as it stands now.
-    fn get(&self, key: &[u8]) -> Option<Node> {
-        self.nodes.get(key).map_or_else(|| self.zone.nodes.get(key).cloned(), Clone::clone)
-    }
-
-    /// Whether a search turns aside at a name with these RRsets.
-    fn turns_at(&self, key: &Key, rrsets: &[Rrset]) -> bool {
-        rrsets.iter().any(|rrset| rrset.rtype == Rtype::DNAME || rrset.rtype == Rtype::NS && *key != self.zone.apex)
+    fn get(&self, key: &[u8]) -> Option<Draft> {
+        self.nodes.get(key).map_or_else(|| self.zone.nodes.get(key).map(Draft::from), Clone::clone)
     }
 
     /// Puts in a name that did not exist, and the ancestors that exist through it.
-    fn insert(&mut self, key: Key, node: Node) {
+    fn insert(&mut self, key: Key, node: Draft) {
         let mut child = key;
         self.nodes.insert(Arc::clone(&child), Some(node));
         while let Some(parent) = self.parent(&child) {
             let existing = self.get(&parent);
             let created = existing.is_none();
-            let mut node = existing.unwrap_or_else(|| Node { rrsets: Arc::from([]), children: 0, wildcard: false });
+            let mut node = existing.unwrap_or_default();
             node.children += 1;
             node.wildcard |= child.starts_with(WILDCARD);
             self.nodes.insert(Arc::clone(&parent), Some(node));
@@ -340,11 +371,8 @@ fn relative_labels(name: &[u8], apex: &[u8]) -> Option<usize> {
 }
 
 /// The SOA at the apex with the TTL that negative answers get: the lesser of its TTL and MINIMUM (RFC 2308 §5).
-fn negative_soa(nodes: &Layered<Node>, apex: &[u8]) -> Option<Rrset> {
+fn negative_soa(nodes: &Nodes, apex: &[u8]) -> Option<OwnedRrset> {
     let soa = nodes.get(apex)?.rrset(Rtype::SOA)?;
     let minimum = soa.template().records.last_chunk::<4>().map(|minimum| u32::from_be_bytes(*minimum))?;
     Some(soa.with_ttl(soa.ttl().min(minimum)))
 }
-
-/// How a wildcard's name begins in wire form (RFC 4592 §2.1.1).
-const WILDCARD: &[u8] = b"\x01*";

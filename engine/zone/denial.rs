@@ -7,7 +7,7 @@ use store::edit::{NodeData, RrsetData};
 use store::nsec3::{Hash, ITERATIONS_MAX, Parameters, hash_of_owner};
 use store::{Rtype, name};
 
-use super::rrset::Rrset;
+use super::rrset::OwnedRrset;
 use crate::wire::QName;
 
 /// The chains of a zone. A copy shares all it can with the original.
@@ -29,7 +29,7 @@ pub(super) struct Proof {
     /// The labels of the owner before the apex, in wire form without the root.
     pub(super) relative: Box<[u8]>,
     /// The records.
-    pub(super) rrset: Rrset,
+    pub(super) rrset: OwnedRrset,
 }
 
 /// The proofs that one answer needs, each once.
@@ -45,12 +45,12 @@ impl Denial {
         self.active.is_some() || !self.nsec.is_empty()
     }
 
-    /// Takes in the new state of a node; `zone` has what [`Rrset::compile`] needs: the apex in lower-case wire form, and
+    /// Takes in the new state of a node; `zone` has what [`OwnedRrset::compile`] needs: the apex in lower-case wire form, and
     /// the TTL for records without one.
     pub(super) fn put(&mut self, data: &NodeData, apex: &[u8], default_ttl: u32) {
         let relative = data.owner.as_slice().get(..data.owner.len().saturating_sub(apex.len())).unwrap_or_default();
         let proof = |rrset: &RrsetData| {
-            let rrset = Rrset::compile(rrset, &data.rrsets, apex, default_ttl)?;
+            let rrset = OwnedRrset::compile(rrset, &data.rrsets, apex, default_ttl)?;
             Some(Arc::new(Proof { relative: relative.into(), rrset }))
         };
         let is_chained = |rrset: &RrsetData| matches!(rrset.rtype, Rtype::NSEC | Rtype::NSEC3 | Rtype::NSEC3PARAM);

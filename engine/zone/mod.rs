@@ -12,6 +12,8 @@ mod compiled;
 mod denial;
 mod depths;
 mod layered;
+mod node;
+mod nodes;
 #[cfg(any(test, fuzzing))]
 pub mod random;
 #[cfg(any(test, fuzzing))]
@@ -27,8 +29,10 @@ mod tests;
 mod walk;
 
 pub use answer::{Found, answer};
-pub use compiled::{Match, Node, Zone};
+pub use compiled::{Builder, Match, Zone};
 pub use depths::Depths;
+pub use node::Node;
+pub use nodes::NameHash;
 pub use rrset::{Rrset, Target};
 pub use set::ZoneSet;
 pub use snapshot::{Hub, OwnedSet, Reader, SetId, Snapshot};
