@@ -12,7 +12,7 @@ use engine::log;
 use engine::net;
 use engine::plugin::corefile::Corefile;
 use engine::plugin::{
-    Arrival, Housekeeping, Pocketbase, Ready, Server, Services, Switch, Timeouts, Worker, setup_after,
+    Arrival, Batch, Housekeeping, Pocketbase, Ready, Server, Services, Switch, Timeouts, Worker, setup_after,
 };
 use engine::zone::Hub;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -242,19 +242,40 @@ impl net::Responders for Numbered {
     }
 }
 
+/// The same for some messages.
+struct NumberedBatch<'w> {
+    batch: Batch<'w>,
+    from: usize,
+}
+
 impl net::Responder for NumberedWorker {
-    fn turn(&mut self) {
-        self.worker.turn();
-    }
+    type Batch<'w> = NumberedBatch<'w>;
 
     #[inline]
-    fn answer(&mut self, buffer: &mut [u8], len: usize, arrival: &Arrival) -> Option<usize> {
-        let arrival = Arrival { listener: arrival.listener + self.from, ..*arrival };
-        self.worker.answer(buffer, len, &arrival)
+    fn batch(&mut self) -> NumberedBatch<'_> {
+        NumberedBatch { batch: self.worker.batch(), from: self.from }
     }
 
     fn timeouts(&self, listener: usize) -> Option<Timeouts> {
         self.worker.timeouts(listener + self.from)
+    }
+}
+
+impl net::Batch for NumberedBatch<'_> {
+    #[inline]
+    fn read(&mut self, place: usize, message: &[u8], listener: usize) {
+        self.batch.read(place, message, listener + self.from);
+    }
+
+    #[inline]
+    fn fetch(&mut self, place: usize) {
+        self.batch.fetch(place);
+    }
+
+    #[inline]
+    fn answer(&mut self, place: usize, buffer: &mut [u8], _: usize, arrival: &Arrival) -> Option<usize> {
+        let arrival = Arrival { listener: arrival.listener + self.from, ..*arrival };
+        self.batch.answer(place, buffer, &arrival)
     }
 }
 

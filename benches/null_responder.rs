@@ -12,17 +12,23 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use engine::net::{Arrival, IoChoice, Listener, Options, Responder, Responders, start};
+use engine::net::{Arrival, Batch, IoChoice, Listener, Options, Responder, Responders, start};
 
 /// Has no state.
 #[derive(Clone, Copy)]
 struct Null;
 
 impl Responder for Null {
-    fn turn(&mut self) {}
+    type Batch<'r> = Self;
 
+    fn batch(&mut self) -> Self {
+        *self
+    }
+}
+
+impl Batch for Null {
     #[inline]
-    fn answer(&mut self, buffer: &mut [u8], len: usize, _: &Arrival) -> Option<usize> {
+    fn answer(&mut self, _: usize, buffer: &mut [u8], len: usize, _: &Arrival) -> Option<usize> {
         let end = len + RECORD.len();
         buffer.get_mut(len..end)?.copy_from_slice(&RECORD);
         // QR and AA, one record in the answer section.

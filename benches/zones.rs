@@ -60,6 +60,6 @@ pub(crate) fn respond(zones: &ZoneSet, message: &[u8], buffer: &mut [u8; 2048]) 
     let Ok(query) = Query::read(&buffer[..message.len()]) else { return 0 };
     let mut response = Response::new(buffer, &query, 1232);
     let dnssec_ok = query.edns.is_some_and(|edns| edns.dnssec_ok);
-    answer(zones, &query.name, query.qtype, dnssec_ok, &mut response);
+    answer(zones, zones.ask(&query.name), &query.name, query.qtype, dnssec_ok, &mut response);
     response.finish()
 }

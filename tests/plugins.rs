@@ -204,7 +204,6 @@ fn limited(properties: &str) -> impl FnMut(&str, Transport, &[&str]) -> Vec<&'st
     );
     let mut worker = server(&corefile).worker();
     move |client, transport, names| {
-        worker.turn();
         let ask = |name: &&str| {
             let message = Question::new(&format!("{name}example.org."), Rtype::A).message();
             let mut buffer = vec![0; 65_535];
@@ -257,7 +256,6 @@ fn clients_with_a_good_cookie_are_not_limited() {
         path.display()
     );
     let mut worker = server(&corefile).worker();
-    worker.turn();
     let mut ask = |cookie: &[u8]| {
         let mut question = Question::new("www.example.org.", Rtype::A);
         question.options = vec![(10, cookie.to_vec())];

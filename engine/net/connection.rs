@@ -86,7 +86,6 @@ async fn answer_all<S: Stream, F: Responders>(
 ) -> Result<u64, Close> {
     let mut whole = 0;
     let mut done = 0;
-    shared.turn();
     loop {
         let mut out = Vec::new();
         let mut garbage = false;

@@ -14,7 +14,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 
 use super::counters::WorkerTotals;
 use super::socket::Endpoint;
-use super::{Arrival, Transport};
+use super::{Arrival, Batch, Transport};
 
 /// Where the peer's address lies, behind the header that io_uring writes.
 pub(super) const NAME_AT: usize = 16;
@@ -52,6 +52,14 @@ pub(super) struct Filled {
     pub(super) cut: bool,
 }
 
+impl Filled {
+    /// Octets of the message that count, of a room of so many.
+    #[inline]
+    fn message(&self, room: usize) -> usize {
+        if self.cut { CUT_LEN } else { self.message_len.min(room) }
+    }
+}
+
 /// What is to be sent back from the buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reply {
@@ -63,22 +71,31 @@ pub(super) struct Reply {
     pub(super) control_len: usize,
 }
 
-/// Has one datagram answered in its buffer. `None` is silence.
-///
-/// `buffer` is whole, `BUFFER_SIZE` octets; `filled` is not trusted beyond that.
+/// Has one datagram read that is going to be answered. `buffer` is whole, `BUFFER_SIZE` octets; `filled` is not trusted
+/// beyond that.
 #[inline]
-pub(super) fn answer<F>(
+pub(super) fn read(buffer: &[u8], filled: Filled, endpoint: &Endpoint, place: usize, batch: &mut impl Batch) {
+    let message = buffer.get(MESSAGE_AT..).unwrap_or_default();
+    batch.read(place, message.get(..filled.message(message.len())).unwrap_or_default(), endpoint.listener);
+}
+
+/// Has the datagram that was read at this place answered in its buffer; `None` is silence. If it comes `alone` it has not
+/// been read.
+#[inline]
+pub(super) fn answer(
     buffer: &mut [u8],
     filled: Filled,
     endpoint: &Endpoint,
     tally: &mut WorkerTotals,
-    responder: &mut F,
-) -> Option<Reply>
-where
-    F: FnMut(&mut [u8], usize, &Arrival) -> Option<usize>,
-{
+    place: usize,
+    alone: bool,
+    batch: &mut impl Batch,
+) -> Option<Reply> {
     tally.received += 1;
-    let reply = answer_counted(buffer, filled, endpoint, responder);
+    if alone {
+        read(buffer, filled, endpoint, place, batch);
+    }
+    let reply = answer_counted(buffer, filled, endpoint, place, batch);
     if reply.is_some() {
         tally.answered += 1;
     } else {
@@ -89,10 +106,13 @@ where
 
 /// [`answer`] without the counting.
 #[inline]
-fn answer_counted<F>(buffer: &mut [u8], filled: Filled, endpoint: &Endpoint, responder: &mut F) -> Option<Reply>
-where
-    F: FnMut(&mut [u8], usize, &Arrival) -> Option<usize>,
-{
+fn answer_counted(
+    buffer: &mut [u8],
+    filled: Filled,
+    endpoint: &Endpoint,
+    place: usize,
+    batch: &mut impl Batch,
+) -> Option<Reply> {
     let (head, message) = buffer.split_at_mut_checked(MESSAGE_AT)?;
     let (name, control) = head.split_at_mut_checked(CONTROL_AT)?;
     let client = peer(name.get(NAME_AT..)?)?;
@@ -110,8 +130,8 @@ where
         control_len = filled.control_len;
     }
     let arrival = Arrival { client, local, transport: Transport::Udp, listener: endpoint.listener, idle: None };
-    let len = if filled.cut { CUT_LEN } else { filled.message_len.min(message.len()) };
-    let len = responder(message, len, &arrival).filter(|len| *len <= message.len())?;
+    let len = filled.message(message.len());
+    let len = batch.answer(place, message, len, &arrival).filter(|len| *len <= message.len())?;
     Some(Reply { len, name_len: filled.name_len.min(NAME_ROOM), control_len })
 }
 
@@ -210,10 +230,11 @@ mod tests {
         let local = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 53));
         let endpoint = Endpoint { socket, listener: 0, local, wildcard: true };
         let (mut asked, mut tally) = (None, WorkerTotals::default());
-        let reply = answer(buffer, filled, &endpoint, &mut tally, &mut |_: &mut [u8], _, arrival: &Arrival| {
-            asked = Some(arrival.local.ip());
-            Some(30)
-        });
+        let reply =
+            answer(buffer, filled, &endpoint, &mut tally, 0, true, &mut |_: &mut [u8], _, arrival: &Arrival| {
+                asked = Some(arrival.local.ip());
+                Some(30)
+            });
         (asked, reply, tally)
     }
 

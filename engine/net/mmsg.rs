@@ -12,7 +12,6 @@ use std::mem::zeroed;
 use std::os::fd::AsRawFd;
 use std::ptr;
 
-use super::Arrival;
 use super::counters::WorkerTotals;
 use super::datagram::{
     self, BUFFER_SIZE, CONTROL_AT, CONTROL_ROOM, Filled, MESSAGE_AT, MESSAGE_ROOM, NAME_AT, NAME_ROOM,
@@ -20,6 +19,7 @@ use super::datagram::{
 use super::socket::Endpoint;
 use super::stop::Stop;
 use super::worker::{PacketIo, Taken, Wait};
+use super::{AHEAD, Batch};
 
 /// The way in over `recvmmsg`, for one thread.
 pub(super) struct Mmsg {
@@ -40,12 +40,12 @@ pub(super) struct Mmsg {
     /// The last turn left something in a socket: there is no need to wait.
     more: bool,
     /// What has been received and not yet been answered; outlives a turn only when answering panicked.
-    batch: Batch,
+    batch: Received,
 }
 
 /// How far the answering of received datagrams has come.
 #[derive(Clone, Copy, Debug, Default)]
-struct Batch {
+struct Received {
     /// Index of the socket.
     socket: usize,
     /// Datagrams received.
@@ -72,7 +72,7 @@ impl Mmsg {
             send_parts: vec![nothing; BATCH].into_boxed_slice(),
             polled,
             more: false,
-            batch: Batch::default(),
+            batch: Received::default(),
         };
         for index in 0..BATCH {
             let base = this.base(index);
@@ -110,45 +110,58 @@ impl Mmsg {
         usize::try_from(count).map_err(|_| io::Error::last_os_error())
     }
 
-    /// Has what is left of the batch answered, and sends all its answers.
-    fn answer_batch<F>(&mut self, responder: &mut F, tally: &mut WorkerTotals)
-    where
-        F: FnMut(&mut [u8], usize, &Arrival) -> Option<usize>,
-    {
+    /// Has what is left of the batch answered, and sends all its answers. What a panic left goes one by one, so that none
+    /// of it can stop the others.
+    fn answer_batch(&mut self, batch: &mut impl Batch, alone: bool, tally: &mut WorkerTotals) {
         let Some(endpoint) = self.endpoints.get(self.batch.socket) else {
             return;
         };
         while self.batch.next < self.batch.received {
-            let from = self.batch.next;
-            self.batch.next += 1;
-            let received = &self.receive[from];
-            let header = &received.msg_hdr;
-            let filled = Filled {
-                name_len: header.msg_namelen as usize,
-                control_len: header.msg_controllen,
-                message_len: received.msg_len as usize,
-                cut: header.msg_flags & libc::MSG_TRUNC != 0,
-            };
-            let base = self.base(from);
-            // SAFETY: `base` begins a buffer of this size, and no call that uses it is under way.
-            let buffer = unsafe { std::slice::from_raw_parts_mut(base, BUFFER_SIZE) };
-            let Some(reply) = datagram::answer(buffer, filled, endpoint, tally, responder) else {
-                continue;
-            };
-            let to = self.batch.answers;
-            self.batch.answers += 1;
-            let part = &mut self.send_parts[to];
-            part.iov_base = base.wrapping_add(MESSAGE_AT).cast();
-            part.iov_len = reply.len;
-            let header = &mut self.send[to].msg_hdr;
-            header.msg_name = base.wrapping_add(NAME_AT).cast();
-            header.msg_namelen = reply.name_len as libc::socklen_t;
-            header.msg_control = base.wrapping_add(CONTROL_AT).cast();
-            header.msg_controllen = reply.control_len as _;
+            let window = self.batch.next..self.batch.received.min(self.batch.next + AHEAD);
+            if !alone {
+                for (place, index) in window.clone().enumerate() {
+                    // SAFETY: as below; the reference ends before the next one is made.
+                    let buffer = unsafe { std::slice::from_raw_parts(self.base(index), BUFFER_SIZE) };
+                    datagram::read(buffer, self.filled(index), endpoint, place, batch);
+                }
+                (0..window.len()).for_each(|place| batch.fetch(place));
+            }
+            for (place, from) in window.enumerate() {
+                self.batch.next += 1;
+                let base = self.base(from);
+                // SAFETY: `base` begins a buffer of this size, and no call that uses it is under way.
+                let buffer = unsafe { std::slice::from_raw_parts_mut(base, BUFFER_SIZE) };
+                let Some(reply) = datagram::answer(buffer, self.filled(from), endpoint, tally, place, alone, batch)
+                else {
+                    continue;
+                };
+                let to = self.batch.answers;
+                self.batch.answers += 1;
+                let part = &mut self.send_parts[to];
+                part.iov_base = base.wrapping_add(MESSAGE_AT).cast();
+                part.iov_len = reply.len;
+                let header = &mut self.send[to].msg_hdr;
+                header.msg_name = base.wrapping_add(NAME_AT).cast();
+                header.msg_namelen = reply.name_len as libc::socklen_t;
+                header.msg_control = base.wrapping_add(CONTROL_AT).cast();
+                header.msg_controllen = reply.control_len as _;
+            }
         }
         let (fd, answers) = (endpoint.raw(), self.batch.answers);
-        self.batch = Batch::default();
+        self.batch = Received::default();
         self.send(fd, answers, tally);
+    }
+
+    /// What the kernel put into a buffer of the batch.
+    fn filled(&self, index: usize) -> Filled {
+        let received = &self.receive[index];
+        let header = &received.msg_hdr;
+        Filled {
+            name_len: header.msg_namelen as usize,
+            control_len: header.msg_controllen,
+            message_len: received.msg_len as usize,
+            cut: header.msg_flags & libc::MSG_TRUNC != 0,
+        }
     }
 
     /// Sends the first `count` entries of `send`; what the kernel refuses is dropped and counted.
@@ -183,12 +196,9 @@ impl PacketIo for Mmsg {
         Ok(())
     }
 
-    fn take<F>(&mut self, responder: &mut F, tally: &mut WorkerTotals) -> Taken
-    where
-        F: FnMut(&mut [u8], usize, &Arrival) -> Option<usize>,
-    {
+    fn take(&mut self, batch: &mut impl Batch, tally: &mut WorkerTotals) -> Taken {
         let mut taken = Taken::default();
-        self.answer_batch(responder, tally);
+        self.answer_batch(batch, true, tally);
         self.more = false;
         for index in 0..self.polled.len() {
             if self.polled[index].revents == 0 {
@@ -202,8 +212,8 @@ impl PacketIo for Mmsg {
                 Ok(received) => {
                     taken.datagrams += received as u64;
                     self.more |= received == BATCH;
-                    self.batch = Batch { socket: index, received, ..Batch::default() };
-                    self.answer_batch(responder, tally);
+                    self.batch = Received { socket: index, received, ..Received::default() };
+                    self.answer_batch(batch, false, tally);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => tally.errors += u64::from(error.kind() != io::ErrorKind::Interrupted),

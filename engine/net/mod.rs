@@ -39,7 +39,8 @@ pub use error::NetError;
 pub use options::{IoChoice, Options, StreamLimits, Way, WayIn};
 pub use running::{Meter, Running, start};
 
-pub use crate::plugin::{Arrival, Timeouts, Transport};
+use crate::plugin;
+pub use crate::plugin::{AHEAD, Arrival, Timeouts, Transport};
 use crate::plugin::{Server, Switch, Worker};
 
 /// An address to listen on, over UDP and TCP.
@@ -56,16 +57,13 @@ pub struct Listener {
 ///
 /// A panic in it costs the message it was about, and the responder: the thread goes on with a new one.
 pub trait Responder {
-    /// Called once a batch, before its first message: the moment to look for a new snapshot.
-    fn turn(&mut self);
+    /// Some messages that came together.
+    type Batch<'r>: Batch
+    where
+        Self: 'r;
 
-    /// Answers one message: `buffer[..len]` as it came. The answer is written over it from octet 0 and its length
-    /// returned; `None` is silence over UDP and closes the connection over TCP.
-    ///
-    /// `buffer.len()` is the most the answer may take: 4,096 octets over UDP, 65,535 over TCP; a length beyond it counts
-    /// as silence. What lies behind `len` is left over from other messages. A datagram too long for the buffer is handed
-    /// over as its first 12 octets, a header without its question, which is FORMERR by any reading.
-    fn answer(&mut self, buffer: &mut [u8], len: usize, arrival: &Arrival) -> Option<usize>;
+    /// Begins a batch: the moment to look for a new snapshot.
+    fn batch(&mut self) -> Self::Batch<'_>;
 
     /// What TCP clients of a listener may take, where that differs from [`StreamLimits`].
     fn timeouts(&self, _listener: usize) -> Option<Timeouts> {
@@ -82,18 +80,59 @@ pub trait Responders: Send + Sync + 'static {
     fn responder(&self) -> Self::R;
 }
 
+/// What answers the messages of one batch. Up to [`AHEAD`] of them are read, then fetched for, and then answered, so that
+/// what their answers need has time to come from memory; each has its place below `AHEAD` meanwhile.
+pub trait Batch {
+    /// Reads a message that came in on a listener, and asks the memory for the first of what its answer needs.
+    fn read(&mut self, _place: usize, _message: &[u8], _listener: usize) {}
+
+    /// Asks the memory for the rest.
+    fn fetch(&mut self, _place: usize) {}
+
+    /// Answers the message that was read at this place and stands in `buffer[..len]`. The answer is written over it from
+    /// octet 0 and its length returned; `None` is silence over UDP and closes the connection over TCP.
+    ///
+    /// `buffer.len()` is the most the answer may take: 4,096 octets over UDP, 65,535 over TCP; a length beyond it counts
+    /// as silence. What lies behind `len` is left over from other messages. A datagram too long for the buffer is handed
+    /// over as its first 12 octets, a header without its question, which is FORMERR by any reading.
+    fn answer(&mut self, place: usize, buffer: &mut [u8], len: usize, arrival: &Arrival) -> Option<usize>;
+}
+
 impl Responder for Worker {
-    fn turn(&mut self) {
-        Self::turn(self);
-    }
+    type Batch<'r> = plugin::Batch<'r>;
 
     #[inline]
-    fn answer(&mut self, buffer: &mut [u8], len: usize, arrival: &Arrival) -> Option<usize> {
-        Self::answer(self, buffer, len, arrival)
+    fn batch(&mut self) -> plugin::Batch<'_> {
+        Self::batch(self)
     }
 
     fn timeouts(&self, listener: usize) -> Option<Timeouts> {
         Self::timeouts(self, listener)
+    }
+}
+
+impl Batch for plugin::Batch<'_> {
+    #[inline]
+    fn read(&mut self, place: usize, message: &[u8], listener: usize) {
+        Self::read(self, place, message, listener);
+    }
+
+    #[inline]
+    fn fetch(&mut self, place: usize) {
+        Self::fetch(self, place);
+    }
+
+    #[inline]
+    fn answer(&mut self, place: usize, buffer: &mut [u8], _: usize, arrival: &Arrival) -> Option<usize> {
+        Self::answer(self, place, buffer, arrival)
+    }
+}
+
+/// What needs no more than the message itself.
+impl<F: FnMut(&mut [u8], usize, &Arrival) -> Option<usize>> Batch for F {
+    #[inline]
+    fn answer(&mut self, _: usize, buffer: &mut [u8], len: usize, arrival: &Arrival) -> Option<usize> {
+        self(buffer, len, arrival)
     }
 }
 

@@ -40,6 +40,7 @@
 mod buffers;
 mod memory;
 mod probe;
+mod window;
 
 use std::io;
 use std::mem::zeroed;
@@ -54,13 +55,14 @@ pub(super) use self::probe::probe;
 
 use self::buffers::{Buffers, Completion, Step};
 use self::memory::Memory;
-use super::Arrival;
+use self::window::Window;
 use super::counters::WorkerTotals;
 use super::datagram::{self, CONTROL_AT, CONTROL_ROOM, Filled, MESSAGE_AT, NAME_AT, NAME_ROOM};
 use super::error::Plain;
 use super::socket::Endpoint;
 use super::stop::Stop;
 use super::worker::{PacketIo, Taken, Wait};
+use super::{AHEAD, Batch};
 
 /// The way in over io_uring, for one thread: it must be used on the thread that made it.
 pub(super) struct Ring {
@@ -76,6 +78,8 @@ pub(super) struct Ring {
     endpoints: Vec<Endpoint>,
     /// What this kernel can do.
     features: Features,
+    /// The completions that are being worked on.
+    window: Window,
 }
 
 /// The message of a SENDMSG: stays in place from start to end.
@@ -116,6 +120,7 @@ impl Ring {
             ring,
             endpoints,
             features,
+            window: Window::default(),
         };
         ring.watch_stop(stop.fd());
         ring.arm();
@@ -173,64 +178,80 @@ impl PacketIo for Ring {
         }
     }
 
-    fn take<F>(&mut self, responder: &mut F, tally: &mut WorkerTotals) -> Taken
-    where
-        F: FnMut(&mut [u8], usize, &Arrival) -> Option<usize>,
-    {
+    fn take(&mut self, batch: &mut impl Batch, tally: &mut WorkerTotals) -> Taken {
         let mut taken = Taken::default();
         // What answering panicked about in the turn before.
         self.buffers.give_back();
         let (_, mut submissions, mut completions) = self.ring.split();
-        for completion in &mut completions {
-            let completion = read(&completion);
-            let id = match self.buffers.completed(completion, tally) {
-                Step::Answer(id) => id,
-                Step::Stop => {
-                    taken.stop = true;
-                    continue;
+        // What a panic left over goes one by one, so that none of it can stop the others.
+        let mut alone = !self.window.is_empty();
+        loop {
+            if !alone {
+                self.window.fill(completions.by_ref().map(|completion| read(&completion)));
+                if self.window.is_empty() {
+                    break;
                 }
-                Step::Nothing => continue,
-            };
-            let Some(endpoint) = self.endpoints.get(completion.socket) else {
-                self.buffers.give_back();
-                continue;
-            };
-            taken.datagrams += 1;
-            // SAFETY: the completion names the buffer, so it is T's; it was not seen in another completion, since K
-            // gets it back only below or in `collect_sent`. The reference ends before either.
-            let buffer = unsafe { self.buffers.home().buffer(id) };
-            let filled = filled(buffer, completion.result);
-            let reply = datagram::answer(buffer, filled, endpoint, tally, responder);
-            let pushed = reply.is_some_and(|reply| {
-                let base = self.buffers.home().base(id);
-                let to = Fixed(completion.socket as u32);
-                let entry = if self.features.send_addr && reply.control_len == 0 {
-                    opcode::Send::new(to, base.wrapping_add(MESSAGE_AT), reply.len as u32)
-                        .dest_addr(base.wrapping_add(NAME_AT).cast())
-                        .dest_addr_len(reply.name_len as libc::socklen_t)
-                        .flags(libc::MSG_DONTWAIT)
-                        .build()
-                } else {
-                    let Some(header) = self.send_headers.get_mut(usize::from(id)) else {
-                        return false;
-                    };
-                    header.part.iov_len = reply.len;
-                    header.message.msg_namelen = reply.name_len as libc::socklen_t;
-                    header.message.msg_controllen = reply.control_len as _;
-                    opcode::SendMsg::new(to, &raw const header.message).flags(libc::MSG_DONTWAIT as u32).build()
-                };
-                let entry =
-                    entry.flags(squeue::Flags::SKIP_SUCCESS).user_data(tag(Kind::Send, completion.socket as u32));
-                // SAFETY: from here on the buffer is S's: `Buffers::send` notes it, and neither it nor its
-                // `SendHeader` is touched until `collect_sent` has seen the queue empty.
-                unsafe { submissions.push(&entry) }.is_ok()
-            });
-            if pushed {
-                self.buffers.send();
-            } else {
-                tally.dropped += u64::from(reply.is_some());
-                self.buffers.give_back();
+                for (place, completion) in self.window.iter() {
+                    let Some(endpoint) = self.endpoints.get(completion.socket) else { continue };
+                    if let Some(id) = completion.datagram(BUFFERS) {
+                        // SAFETY: the completion names the buffer, so it is T's. The reference ends here.
+                        let buffer = unsafe { self.buffers.home().buffer(id) };
+                        datagram::read(buffer, filled(buffer, completion.result), endpoint, place, batch);
+                    }
+                }
+                (0..AHEAD).for_each(|place| batch.fetch(place));
             }
+            while let Some((place, completion)) = self.window.take() {
+                let id = match self.buffers.completed(completion, tally) {
+                    Step::Answer(id) => id,
+                    Step::Stop => {
+                        taken.stop = true;
+                        continue;
+                    }
+                    Step::Nothing => continue,
+                };
+                let Some(endpoint) = self.endpoints.get(completion.socket) else {
+                    self.buffers.give_back();
+                    continue;
+                };
+                taken.datagrams += 1;
+                // SAFETY: the completion names the buffer, so it is T's; it was not seen in another completion, since K
+                // gets it back only below or in `collect_sent`. The reference ends before either.
+                let buffer = unsafe { self.buffers.home().buffer(id) };
+                let filled = filled(buffer, completion.result);
+                let reply = datagram::answer(buffer, filled, endpoint, tally, place, alone, batch);
+                let pushed = reply.is_some_and(|reply| {
+                    let base = self.buffers.home().base(id);
+                    let to = Fixed(completion.socket as u32);
+                    let entry = if self.features.send_addr && reply.control_len == 0 {
+                        opcode::Send::new(to, base.wrapping_add(MESSAGE_AT), reply.len as u32)
+                            .dest_addr(base.wrapping_add(NAME_AT).cast())
+                            .dest_addr_len(reply.name_len as libc::socklen_t)
+                            .flags(libc::MSG_DONTWAIT)
+                            .build()
+                    } else {
+                        let Some(header) = self.send_headers.get_mut(usize::from(id)) else {
+                            return false;
+                        };
+                        header.part.iov_len = reply.len;
+                        header.message.msg_namelen = reply.name_len as libc::socklen_t;
+                        header.message.msg_controllen = reply.control_len as _;
+                        opcode::SendMsg::new(to, &raw const header.message).flags(libc::MSG_DONTWAIT as u32).build()
+                    };
+                    let entry =
+                        entry.flags(squeue::Flags::SKIP_SUCCESS).user_data(tag(Kind::Send, completion.socket as u32));
+                    // SAFETY: from here on the buffer is S's: `Buffers::send` notes it, and neither it nor its
+                    // `SendHeader` is touched until `collect_sent` has seen the queue empty.
+                    unsafe { submissions.push(&entry) }.is_ok()
+                });
+                if pushed {
+                    self.buffers.send();
+                } else {
+                    tally.dropped += u64::from(reply.is_some());
+                    self.buffers.give_back();
+                }
+            }
+            alone = false;
         }
         drop((submissions, completions));
         self.buffers.publish();
@@ -343,7 +364,7 @@ fn filled(buffer: &[u8], result: i32) -> Filled {
 }
 
 /// What a completion is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Kind {
     /// A RECVMSG; the index is that of the socket.
     Receive,
@@ -352,6 +373,7 @@ enum Kind {
     /// The sign to stop.
     Stop,
     /// The end of all others.
+    #[default]
     Cancel,
 }
 

@@ -19,7 +19,7 @@ use super::options::StreamLimits;
 use super::registry::Registry;
 use super::stop::Stop;
 use super::transport::{Acceptor, Stream};
-use super::{Arrival, Responder, Responders, socket};
+use super::{Arrival, Batch, Responder, Responders, socket};
 
 /// What is shared by the connections of the thread.
 pub(super) struct Shared<S, F: Responders> {
@@ -49,11 +49,6 @@ pub(super) struct Times {
 }
 
 impl<S: Stream, F: Responders> Shared<S, F> {
-    /// The moment to look for a new snapshot.
-    pub(super) fn turn(&self) {
-        self.answering.borrow_mut().0.turn();
-    }
-
     /// What a client of this listener may take.
     pub(super) fn times(&self, listener: usize) -> Times {
         let timeouts = self.answering.borrow().0.timeouts(listener).unwrap_or_default();
@@ -74,7 +69,11 @@ impl<S: Stream, F: Responders> Shared<S, F> {
         };
         room.copy_from_slice(message);
         // A responder that panicked is not used again.
-        let answered = catch_unwind(AssertUnwindSafe(|| responder.answer(buffer, message.len(), arrival)));
+        let answered = catch_unwind(AssertUnwindSafe(|| {
+            let mut batch = responder.batch();
+            batch.read(0, message, arrival.listener);
+            batch.answer(0, buffer, message.len(), arrival)
+        }));
         let len = answered.unwrap_or_else(|_| {
             self.counters.panics.add(1);
             *responder = self.responders.responder();

@@ -5,7 +5,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,26 +18,33 @@ mod room;
 mod streams;
 
 /// Says what it saw.
-struct Echo {
-    /// Batches of all responders.
-    turns: Arc<AtomicU64>,
-}
+struct Echo;
 
 /// Octet 3 of a message that is to be met with silence.
 const SILENCE: u8 = 0xf0;
 /// Octet 3 of a message that makes the responder panic.
 const PANIC: u8 = 0xf1;
+/// Octet 3 of a message that makes the responder panic when it is read.
+const PANIC_EARLY: u8 = 0xf4;
 /// Octet 3 of a message whose answer is said to be longer than the buffer.
 const TOO_LONG: u8 = 0xf2;
 /// Octet 3 of a message that asks for an answer as long as the buffer.
 const LONGEST: u8 = 0xf3;
 
 impl Responder for Echo {
-    fn turn(&mut self) {
-        self.turns.fetch_add(1, Ordering::Relaxed);
+    type Batch<'r> = &'r Self;
+
+    fn batch(&mut self) -> &Self {
+        self
+    }
+}
+
+impl Batch for &Echo {
+    fn read(&mut self, _: usize, message: &[u8], _: usize) {
+        assert!(message.get(3) != Some(&PANIC_EARLY), "asked for");
     }
 
-    fn answer(&mut self, buffer: &mut [u8], len: usize, arrival: &Arrival) -> Option<usize> {
+    fn answer(&mut self, _: usize, buffer: &mut [u8], len: usize, arrival: &Arrival) -> Option<usize> {
         match buffer[..len].get(3).copied() {
             None | Some(SILENCE) => return None,
             Some(PANIC) => panic!("asked for"),
@@ -82,17 +89,13 @@ fn answer_to(message: &[u8], transport: Transport, listener: usize, local: Socke
 }
 
 /// Makes [`Echo`].
-#[derive(Default)]
-struct Echoes {
-    /// Batches of all responders.
-    turns: Arc<AtomicU64>,
-}
+struct Echoes;
 
 impl Responders for Echoes {
     type R = Echo;
 
     fn responder(&self) -> Echo {
-        Echo { turns: Arc::clone(&self.turns) }
+        Echo
     }
 }
 
@@ -103,11 +106,16 @@ struct Gated {
 }
 
 impl Responder for Gated {
-    fn turn(&mut self) {
-        drop(self.gate.lock());
-    }
+    type Batch<'r> = &'r Self;
 
-    fn answer(&mut self, _: &mut [u8], len: usize, _: &Arrival) -> Option<usize> {
+    fn batch(&mut self) -> &Self {
+        drop(self.gate.lock());
+        self
+    }
+}
+
+impl Batch for &Gated {
+    fn answer(&mut self, _: usize, _: &mut [u8], len: usize, _: &Arrival) -> Option<usize> {
         Some(len)
     }
 }
@@ -131,7 +139,7 @@ fn options(io: IoChoice) -> Options {
 /// Starts the room on addresses with port 0.
 fn serve(addrs: &[&str], options: &Options) -> Running {
     let listeners: Vec<_> = addrs.iter().map(|addr| Listener { addr: addr.parse().expect("an address") }).collect();
-    start(&listeners, Echoes::default(), options).expect("the room opens")
+    start(&listeners, Echoes, options).expect("the room opens")
 }
 
 /// A UDP client that gives up after a long while.

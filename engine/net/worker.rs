@@ -8,7 +8,7 @@ use nix::unistd::Pid;
 
 use super::counters::{WorkerCounters, WorkerTotals};
 use super::stop::Stop;
-use super::{Arrival, Responder, Responders};
+use super::{Batch, Responder, Responders};
 
 /// A way to get datagrams in and answers out, on one thread.
 ///
@@ -20,10 +20,9 @@ pub(super) trait PacketIo {
 
     /// Has every datagram that has come answered, and adds to `tally` what happened.
     ///
-    /// When `responder` panics, the message it was about is lost and `take` may be called again for the others.
-    fn take<F>(&mut self, responder: &mut F, tally: &mut WorkerTotals) -> Taken
-    where
-        F: FnMut(&mut [u8], usize, &Arrival) -> Option<usize>;
+    /// When `batch` panics, the message it was about is lost and `take` may be called again, with another batch, for the
+    /// others.
+    fn take(&mut self, batch: &mut impl Batch, tally: &mut WorkerTotals) -> Taken;
 
     /// Lets no new datagram into the sockets.
     fn close_door(&mut self);
@@ -84,10 +83,7 @@ where
     loop {
         let mut tally = WorkerTotals::default();
         // Nothing that a panic leaves half done is used again: the responder is made anew, `take` promises to go on.
-        let result = catch_unwind(AssertUnwindSafe(|| {
-            responder.turn();
-            io.take(&mut |buffer: &mut [u8], len, arrival: &Arrival| responder.answer(buffer, len, arrival), &mut tally)
-        }));
+        let result = catch_unwind(AssertUnwindSafe(|| io.take(&mut responder.batch(), &mut tally)));
         match result {
             Ok(taken) => {
                 counters.add(&tally);
@@ -97,7 +93,8 @@ where
             }
             Err(_) => {
                 tally.panics += 1;
-                tally.silent += 1;
+                // One that was only being read goes on, alone.
+                tally.silent = tally.received - tally.answered;
                 counters.add(&tally);
                 all.datagrams += 1;
                 *responder = responders.responder();

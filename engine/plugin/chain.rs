@@ -5,23 +5,35 @@ use domain::base::iana::{Class, OptRcode};
 
 use super::{Context, Failure, Flow, Plugin};
 use crate::wire::{Query, Response};
+use crate::zone::SetId;
 
 /// The plugins of a server block in the order of the registry.
 pub struct Chain {
     plugins: Vec<Box<dyn Plugin>>,
     timed: bool,
+    zones: Option<SetId>,
 }
 
 impl Chain {
     /// Takes plugins in the order in which they are to be asked.
     pub fn new(plugins: Vec<Box<dyn Plugin>>) -> Self {
-        Self { timed: plugins.iter().any(|plugin| plugin.wants_time()), plugins }
+        Self {
+            timed: plugins.iter().any(|plugin| plugin.wants_time()),
+            zones: plugins.iter().find_map(|plugin| plugin.zones()),
+            plugins,
+        }
     }
 
     /// Whether a plugin wants to know when a query was taken up.
     #[inline]
     pub fn wants_time(&self) -> bool {
         self.timed
+    }
+
+    /// The zones that are asked first.
+    #[inline]
+    pub fn zones(&self) -> Option<SetId> {
+        self.zones
     }
 
     /// The names of its plugins in their order.

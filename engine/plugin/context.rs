@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::Counters;
-use crate::zone::Snapshot;
+use crate::zone::{Ahead, SetId, Snapshot};
 
 /// How a message came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +37,8 @@ pub struct Context<'q> {
     pub arrival: &'q Arrival,
     /// The zones of all plugins at this moment.
     pub snapshot: &'q Snapshot,
+    /// What was looked up ahead in one of its sets.
+    pub ahead: Option<(SetId, Ahead<'q>)>,
     /// When the message was taken up; only if a plugin of the chain asked for it.
     pub started: Option<Instant>,
     /// The client showed a cookie of ours, so its address is its own (RFC 7873 §5.2.4).

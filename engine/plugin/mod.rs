@@ -54,7 +54,7 @@ pub use pocketbase::{Password, Pocketbase};
 pub use prometheus::Counters;
 pub use registry::{is_known, names};
 pub use reload::Reload;
-pub use server::{Routes, Server, Worker};
+pub use server::{AHEAD, Batch, Routes, Server, Worker};
 pub use setup::{Environment, Ready, Services, Setup, pocketbases, setup, setup_after};
 pub use switch::Switch;
 pub use timeouts::Timeouts;
@@ -62,6 +62,7 @@ pub use timeouts::Timeouts;
 use domain::base::iana::{Class, OptRcode};
 
 use crate::wire::{Query, Response};
+use crate::zone::SetId;
 
 /// One stage of a server block. Each has a row in the registry.
 pub trait Plugin: Send + Sync {
@@ -87,6 +88,11 @@ pub trait Plugin: Send + Sync {
     /// Whether it wants to know when a query was taken up.
     fn wants_time(&self) -> bool {
         false
+    }
+
+    /// The zones that it answers from, so that they can be looked into ahead.
+    fn zones(&self) -> Option<SetId> {
+        None
     }
 
     /// The rcode of a query that nobody answered, if this is the last plugin of its block.

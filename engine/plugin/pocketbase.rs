@@ -139,6 +139,10 @@ impl Plugin for Answers {
         "pocketbase"
     }
 
+    fn zones(&self) -> Option<SetId> {
+        Some(self.set)
+    }
+
     #[inline]
     fn query(&self, query: &Query, response: &mut Response<'_>, context: &mut Context<'_>) -> Flow {
         zones::serve(self.set, OptRcode::NOTIMP, query, response, context).0

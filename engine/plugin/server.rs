@@ -12,8 +12,8 @@ use store::Name;
 
 use super::{Arrival, Chain, Context, Counters, Switch, Timeouts, Transport};
 use crate::wire::options::{self, Options};
-use crate::wire::{CookieSecrets, QName, Query, Response, reject};
-use crate::zone::{Depths, Hub, OwnedSet, Reader, SetId};
+use crate::wire::{CookieSecrets, Edns, QName, Query, Response, Verdict, reject};
+use crate::zone::{Ahead, Depths, Hub, OwnedSet, Reader, SetId, Snapshot};
 
 /// All listeners with the server blocks behind them. It never changes while it serves.
 pub struct Server {
@@ -128,23 +128,52 @@ pub struct Worker {
     server: Arc<Server>,
     generation: u64,
     reader: Reader,
+    /// The queries that are being answered.
+    queries: Box<[Query; AHEAD]>,
+}
+
+/// The queries that came together, answered by one configuration from one snapshot.
+pub struct Batch<'w> {
+    server: &'w Server,
+    snapshot: &'w Snapshot,
+    queries: &'w mut [Query; AHEAD],
+    ways: [Way<'w>; AHEAD],
+}
+
+/// What is known of a message before its answer is made.
+#[derive(Clone, Copy)]
+struct Way<'w> {
+    /// Whether it is a query.
+    verdict: Result<(), Verdict>,
+    /// The block that is for it.
+    block: Option<&'w Block>,
+    /// What was looked up in the zones of the block.
+    ahead: Option<(SetId, Ahead<'w>)>,
 }
 
 impl Worker {
     /// Takes the server of now from the switch.
     pub(super) fn new(switch: Arc<Switch>) -> Self {
         let (server, generation) = switch.numbered();
-        Self { reader: Reader::new(Arc::clone(&server.hub)), switch, server, generation }
+        let queries = Box::new([Query::BLANK; AHEAD]);
+        Self { reader: Reader::new(Arc::clone(&server.hub)), switch, server, generation, queries }
     }
 
-    /// Looks for a newer configuration and a newer snapshot; once a batch. In this order: the snapshot has the zones of
+    /// Begins a batch: looks for a newer configuration and a newer snapshot. In this order: the snapshot has the zones of
     /// the configuration.
     #[inline]
-    pub fn turn(&mut self) {
+    pub fn batch(&mut self) -> Batch<'_> {
         if self.switch.generation() != self.generation {
             (self.server, self.generation) = self.switch.numbered();
         }
         self.reader.turn();
+        let nothing = Way { verdict: Err(Verdict::Silence), block: None, ahead: None };
+        Batch {
+            server: &self.server,
+            snapshot: self.reader.snapshot(),
+            queries: &mut self.queries,
+            ways: [nothing; AHEAD],
+        }
     }
 
     /// What TCP clients of a listener may take, where the Corefile says so.
@@ -152,28 +181,60 @@ impl Worker {
         self.server.routes.get(listener)?.timeouts
     }
 
-    /// Answers `buffer[..len]` in place and gives the length of the answer in octets; None for silence. The answer is
-    /// never longer than `buffer`.
-    #[inline]
+    /// Answers a single message, `buffer[..len]`, in place and gives the length of the answer in octets; None for
+    /// silence. The answer is never longer than `buffer`.
     pub fn answer(&mut self, buffer: &mut [u8], len: usize, arrival: &Arrival) -> Option<usize> {
-        let query = match Query::read(buffer.get(..len)?) {
-            Ok(query) => query,
-            Err(verdict) => return reject(buffer, verdict),
-        };
+        let mut batch = self.batch();
+        batch.read(0, buffer.get(..len)?, arrival.listener);
+        batch.answer(0, buffer, arrival)
+    }
+}
+
+impl<'w> Batch<'w> {
+    /// Reads a message into a place below [`AHEAD`], and asks the memory for the first of what its answer needs.
+    #[inline]
+    pub fn read(&mut self, place: usize, message: &[u8], listener: usize) {
+        let (Some(query), Some(way)) = (self.queries.get_mut(place), self.ways.get_mut(place)) else { return };
+        *way = Way { verdict: query.read_into(message), block: None, ahead: None };
+        if let (Ok(()), Some(routes)) = (way.verdict, self.server.routes.get(listener)) {
+            way.block = routes.find(&query.name, query.qtype);
+            way.ahead = way.block.and_then(|block| {
+                let set = block.chain.zones()?;
+                Some((set, self.snapshot.set(set)?.ask(&query.name)?))
+            });
+        }
+    }
+
+    /// Asks the memory for the rest.
+    #[inline]
+    pub fn fetch(&mut self, place: usize) {
+        if let Some((_, ahead)) = self.ways.get(place).and_then(|way| way.ahead) {
+            ahead.fetch();
+        }
+    }
+
+    /// Answers the message that was read at a place, and with which `buffer` begins, in place; gives the length of the
+    /// answer in octets; None for silence. The answer is never longer than `buffer`.
+    #[inline]
+    pub fn answer(&mut self, place: usize, buffer: &mut [u8], arrival: &Arrival) -> Option<usize> {
+        let (query, way) = (self.queries.get(place)?, self.ways.get(place)?);
+        if let Err(verdict) = way.verdict {
+            return reject(buffer, verdict);
+        }
         let size_max = match arrival.transport {
             Transport::Udp => query.edns.map_or(UDP_MIN, |edns| usize::from(edns.payload_size).min(UDP_MAX)),
             Transport::Tcp => usize::from(u16::MAX),
         };
-        let routes = self.server.routes.get(arrival.listener)?;
-        let mut response = Response::new(buffer, &query, size_max);
-        let has_cookie = query.edns.is_some_and(|edns| self.server.put_options(edns.options, arrival, &mut response));
-        match routes.find(&query.name, query.qtype) {
+        let mut response = Response::new(buffer, query, size_max);
+        let put_options = |edns: Edns| self.server.put_options(edns.options, arrival, &mut response);
+        let has_cookie = query.edns.is_some_and(put_options);
+        match way.block {
             Some(Block { chain, counters }) if query.qclass == Class::IN || chain.sees(query.qclass) => {
                 let started = chain.wants_time().then(Instant::now);
-                let snapshot = self.reader.snapshot();
                 let mut context = Context {
                     arrival,
-                    snapshot,
+                    snapshot: self.snapshot,
+                    ahead: way.ahead,
                     started,
                     has_cookie,
                     counters: counters.as_deref(),
@@ -181,7 +242,7 @@ impl Worker {
                     failure: None,
                     silence: false,
                 };
-                if !chain.run(&query, &mut response, &mut context) {
+                if !chain.run(query, &mut response, &mut context) {
                     return None;
                 }
             }
@@ -191,14 +252,17 @@ impl Worker {
                     Some(_) => ExtendedErrorCode::NOT_SUPPORTED,
                     None => ExtendedErrorCode::NOT_AUTHORITATIVE,
                 });
-                if let Some(counters) = &routes.dropped {
-                    counters.count(&query, &response, arrival, None, None);
+                if let Some(counters) = &self.server.routes.get(arrival.listener)?.dropped {
+                    counters.count(query, &response, arrival, None, None);
                 }
             }
         }
         Some(response.finish())
     }
 }
+
+/// Messages that are read before the first of them is answered: about as many as a core can wait for memory at once.
+pub const AHEAD: usize = 16;
 
 /// Octets of an answer to a client without EDNS (RFC 1035 §4.2.1).
 const UDP_MIN: usize = 512;

@@ -37,7 +37,8 @@ pub(super) fn serve(
         }
         (qtype, _) => qtype,
     };
-    match answer(zones, &query.name, qtype, query.edns.is_some_and(|edns| edns.dnssec_ok), response) {
+    let ahead = context.ahead.filter(|(of, _)| *of == set).map(|(_, ahead)| ahead);
+    match answer(zones, ahead, &query.name, qtype, query.edns.is_some_and(|edns| edns.dnssec_ok), response) {
         Found::NoZone => (Flow::Next, Found::NoZone),
         Found::Withheld => {
             response.explain(ExtendedErrorCode::NOT_READY);

@@ -14,35 +14,47 @@ pub struct QName {
 }
 
 impl QName {
+    /// The root.
+    pub(super) const ROOT: Self = Self { octets: [0; 16 * CHUNK], starts: [0; 127], len: 1, labels: 0 };
+
     /// Takes a name in uncompressed wire form, at most 255 octets, ended by the root label.
     ///
     /// None if it is not such a name.
-    // Inlined, a name is made where it stays; it is long to be copied.
-    #[inline(always)]
     pub fn from_wire(wire: &[u8]) -> Option<Self> {
-        let mut name = Self { octets: [0; 16 * CHUNK], starts: [0; 127], len: 0, labels: 0 };
-        name.octets[..255].get_mut(..wire.len())?.copy_from_slice(wire);
-        // A length octet is at most 63 and `A` is 65: folding all octets touches letters only. Chunks of a fixed size are
-        // folded at once; behind the name there are zeros.
-        let (chunks, _) = name.octets.as_chunks_mut::<CHUNK>();
-        for chunk in chunks.iter_mut().take(wire.len().div_ceil(CHUNK)) {
-            chunk.make_ascii_lowercase();
-        }
-        name.len = wire.len() as u8;
+        let mut name = Self::ROOT;
+        (name.read(wire)? == wire.len()).then_some(name)
+    }
+
+    /// Becomes the name that `octets` begin with, in uncompressed wire form; gives the octets that it takes.
+    ///
+    /// None if no such name is there; it is some other name then.
+    #[inline]
+    pub(super) fn read(&mut self, octets: &[u8]) -> Option<usize> {
         let (mut at, mut labels) = (0usize, 0usize);
         loop {
-            match *wire.get(at)? {
+            match *octets.get(at)? {
                 0 => break,
                 length @ 1..=63 => {
-                    *name.starts.get_mut(labels)? = at as u8;
+                    *self.starts.get_mut(labels)? = at as u8;
                     labels += 1;
                     at += usize::from(length) + 1;
+                    if at > 254 {
+                        return None;
+                    }
                 }
                 _ => return None,
             }
         }
-        name.labels = labels as u8;
-        (at + 1 == wire.len()).then_some(name)
+        let len = at + 1;
+        self.octets.get_mut(..len)?.copy_from_slice(octets.get(..len)?);
+        // A length octet is at most 63 and `A` is 65: folding all octets touches letters only. Chunks of a fixed size are
+        // folded at once; what is behind the name does not matter.
+        let (chunks, _) = self.octets.as_chunks_mut::<CHUNK>();
+        for chunk in chunks.iter_mut().take(len.div_ceil(CHUNK)) {
+            chunk.make_ascii_lowercase();
+        }
+        (self.len, self.labels) = (len as u8, labels as u8);
+        Some(len)
     }
 
     /// The whole name in wire form, lower case.

@@ -1,7 +1,7 @@
 //! One message from outside, judged once: what may be answered, what is refused and how (design: limits and bad input).
 
 use domain::base::iana::{Class, Opcode, OptRcode, Rtype};
-use domain::base::{HeaderCounts, Message, ParsedName, ToName};
+use domain::base::{HeaderCounts, Message, ParsedName};
 use domain::dep::octseq::Parser;
 
 use super::options::Options;
@@ -72,9 +72,30 @@ pub(super) struct Opt {
 }
 
 impl Query {
+    /// A question for the root that nobody asked: memory for [`Query::read_into`].
+    pub const BLANK: Self = Self {
+        id: 0,
+        recursion_desired: false,
+        checking_disabled: false,
+        authentic_data: false,
+        name: QName::ROOT,
+        qtype: Rtype::from_int(0),
+        qclass: Class::IN,
+        question_end: HEADER_OCTETS + 5,
+        size: 0,
+        edns: None,
+    };
+
     /// Reads a message of at most 65,535 octets.
-    #[inline]
     pub fn read(octets: &[u8]) -> Result<Self, Verdict> {
+        let mut query = Self::BLANK;
+        query.read_into(octets).map(|()| query)
+    }
+
+    /// Becomes the query in a message of at most 65,535 octets: as [`Query::read`], but in memory that is there already.
+    /// After an error it is no query.
+    #[inline]
+    pub fn read_into(&mut self, octets: &[u8]) -> Result<(), Verdict> {
         let message = Message::from_octets(octets).map_err(|_| Verdict::Silence)?;
         let header = message.header();
         if header.qr() {
@@ -88,14 +109,15 @@ impl Query {
         if counts.qdcount() != 1 || counts.ancount() > 1 || counts.nscount() > 1 || counts.arcount() > 2 {
             return Err(no_question());
         }
-        let mut section = message.question();
-        let question = section.next().and_then(Result::ok).ok_or_else(no_question)?;
-        let question_end = section.pos();
-        let qname = question.qname();
         // A name that is split or moved by a pointer is no name of a question: its octets would not be the ones that
         // stand between the header and the type.
-        let flat = qname.as_flat_slice().filter(|flat| flat.len() + HEADER_OCTETS + 4 == question_end);
-        let Some(name) = flat.and_then(QName::from_wire) else { return Err(no_question()) };
+        let behind = octets.get(HEADER_OCTETS..).unwrap_or_default();
+        let name_octets = self.name.read(behind).ok_or_else(no_question)?;
+        let question_end = HEADER_OCTETS + name_octets + 4;
+        let Some(&[a, b, c, d]) = behind.get(name_octets..).and_then(<[u8]>::first_chunk::<4>) else {
+            return Err(no_question());
+        };
+        let (qtype, qclass) = (Rtype::from_int(u16::from_be_bytes([a, b])), u16::from_be_bytes([c, d]));
 
         let malformed = |opt: Option<&RawOpt>| refuse(OptRcode::FORMERR, question_end, opt.map(|opt| opt.edns.fixed()));
         let mut parser = Parser::from_ref(octets);
@@ -121,21 +143,19 @@ impl Query {
             Some(opt) => return Err(refuse(OptRcode::BADVERS, question_end, Some(opt.edns.fixed()))),
         };
         // These are types of records that messages are made with, never of data (RFC 6891 §6.1.1, RFC 8945 §4.2).
-        if matches!(question.qtype(), Rtype::OPT | Rtype::TSIG) {
+        if matches!(qtype, Rtype::OPT | Rtype::TSIG) {
             return Err(malformed(opt.as_ref()));
         }
-        Ok(Self {
-            id: header.id(),
-            recursion_desired: header.rd(),
-            checking_disabled: header.cd(),
-            authentic_data: header.ad(),
-            name,
-            qtype: question.qtype(),
-            qclass: question.qclass(),
-            question_end,
-            size: octets.len(),
-            edns,
-        })
+        self.id = header.id();
+        self.recursion_desired = header.rd();
+        self.checking_disabled = header.cd();
+        self.authentic_data = header.ad();
+        self.qtype = qtype;
+        self.qclass = Class::from_int(qclass);
+        self.question_end = question_end;
+        self.size = octets.len();
+        self.edns = edns;
+        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@ use super::compiled::{Match, Zone};
 use super::denial::Proofs;
 use super::node::Node;
 use super::rrset::{Rrset, Target, is_below};
-use super::set::ZoneSet;
+use super::set::{Ahead, ZoneSet};
 use crate::wire::{Full, HEADER_OCTETS, QName, Response, Section};
 
 /// What a set of zones had to say.
@@ -28,10 +28,20 @@ pub enum Found {
 /// Writes the answer to a question of class IN into `response`, whose message asks for `qname`. With `dnssec_ok`
 /// signatures and proofs of signed zones go along (RFC 4035 §3.1).
 ///
+/// `ahead` is what [`ZoneSet::ask`] gave for the name, if it was asked.
+///
 /// Aliases are followed through all zones of the set within one answer, at most [`ALIASES_MAX`] of them and none twice.
 #[inline]
-pub fn answer(zones: &ZoneSet, qname: &QName, qtype: Rtype, dnssec_ok: bool, response: &mut Response<'_>) -> Found {
-    let Some(mut zone) = zone_for(zones, qname, qtype) else {
+pub fn answer<'z>(
+    zones: &'z ZoneSet,
+    ahead: Option<Ahead<'z>>,
+    qname: &QName,
+    qtype: Rtype,
+    dnssec_ok: bool,
+    response: &mut Response<'_>,
+) -> Found {
+    let found = ahead.map(|ahead| ahead.zone).or_else(|| zones.find(qname));
+    let Some(mut zone) = found.map(|zone| zone_for(zones, zone, qname, qtype)) else {
         return Found::NoZone;
     };
     if zone.is_withheld() {
@@ -43,8 +53,12 @@ pub fn answer(zones: &ZoneSet, qname: &QName, qtype: Rtype, dnssec_ok: bool, res
     let mut chain = Chain::default();
     let mut proofs = dnssec_ok.then(Proofs::new);
     response.authoritative = true;
+    let mut ahead = ahead.filter(|ahead| std::ptr::eq(ahead.zone, zone));
     loop {
-        let matched = zone.find(name, qtype);
+        let matched = match ahead.take() {
+            Some(ahead) => zone.find_hashed(name, ahead.hash, qtype),
+            None => zone.find(name, qtype),
+        };
         let alias = match matched {
             Match::Exact(node) | Match::Wildcard(node, _) => {
                 let rrset = select(node, qtype);
@@ -101,7 +115,10 @@ pub fn answer(zones: &ZoneSet, qname: &QName, qtype: Rtype, dnssec_ok: bool, res
         };
         let next = alias
             .filter(|alias| chain.goes_on(place.name_at, alias, response))
-            .and_then(|alias| zone_for(zones, &alias.target, qtype).map(|zone| (alias, zone)))
+            .and_then(|alias| {
+                let zone = zone_for(zones, zones.find(&alias.target)?, &alias.target, qtype);
+                Some((alias, zone))
+            })
             // What was found so far is true without it; a resolver asks for the rest.
             .filter(|(_, zone)| !zone.is_withheld())
             .and_then(|(alias, zone)| {
@@ -165,15 +182,14 @@ impl Chain {
     }
 }
 
-/// The zone that answers: the one with the longest apex, but for DS at an apex the zone above, if it is served
+/// The zone that answers: the one with the longest apex, `zone`, but for DS at an apex the zone above, if it is served
 /// (RFC 4035 §3.1.4.1).
 #[inline]
-fn zone_for<'z>(zones: &'z ZoneSet, name: &QName, qtype: Rtype) -> Option<&'z Zone> {
-    let zone = zones.find(name)?;
+fn zone_for<'z>(zones: &'z ZoneSet, zone: &'z Zone, name: &QName, qtype: Rtype) -> &'z Zone {
     if qtype == Rtype::DS && zone.labels() == name.labels() && zone.labels() > 0 {
-        return zones.find_from(name, zone.labels() - 1).or(Some(zone));
+        return zones.find_from(name, zone.labels() - 1).unwrap_or(zone);
     }
-    Some(zone)
+    zone
 }
 
 /// The RRset that answers a type directly. ANY gets one RRset (RFC 8482 §4.1).

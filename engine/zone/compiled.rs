@@ -157,13 +157,13 @@ impl Zone {
 
     /// Asks the memory for the slot of a name, which is going to be searched for.
     #[inline]
-    pub fn ask(&self, name: &QName) -> NameHash {
+    pub(super) fn ask(&self, name: &QName) -> NameHash {
         self.nodes.ask(name.as_slice())
     }
 
     /// Asks the memory for the node of such a name, when the slot has had time to come.
     #[inline]
-    pub fn fetch(&self, hash: NameHash) {
+    pub(super) fn fetch(&self, hash: NameHash) {
         self.nodes.fetch(hash);
     }
 
@@ -171,12 +171,23 @@ impl Zone {
     /// (RFC 4035 §3.1.4.1), so a cut at exactly `name` does not turn it aside.
     #[inline]
     pub fn find(&self, name: &QName, qtype: Rtype) -> Match<'_> {
+        self.find_hashed(name, self.nodes.hash(name.as_slice()), qtype)
+    }
+
+    /// [`Zone::find`] with the hash that [`Zone::ask`] gave for the name.
+    #[inline]
+    pub(super) fn find_hashed(&self, name: &QName, hash: NameHash, qtype: Rtype) -> Match<'_> {
         let depth = name.labels();
         // The closest encloser (RFC 4592 §3.3.1) has at least `exists` labels and fewer than `missing`. An ancestor
         // exists whenever a name below it does, so that no name is looked up twice, nor below one that is missing.
         let (mut exists, mut missing) = (self.labels, depth + 1);
         for turn in self.turns.downward(self.labels, depth) {
-            let Some(node) = self.nodes.get(name.suffix(turn)) else {
+            let found = if turn == depth {
+                self.nodes.get_hashed(name.as_slice(), hash)
+            } else {
+                self.nodes.get(name.suffix(turn))
+            };
+            let Some(node) = found else {
                 missing = turn;
                 break;
             };
@@ -197,7 +208,7 @@ impl Zone {
             }
         }
         if missing > depth {
-            if let Some(node) = self.nodes.get(name.as_slice()) {
+            if let Some(node) = self.nodes.get_hashed(name.as_slice(), hash) {
                 return Match::Exact(node);
             }
             missing = depth;

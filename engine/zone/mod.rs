@@ -32,7 +32,6 @@ pub use answer::{Found, answer};
 pub use compiled::{Builder, Match, Zone};
 pub use depths::Depths;
 pub use node::Node;
-pub use nodes::NameHash;
 pub use rrset::{Rrset, Target};
-pub use set::ZoneSet;
+pub use set::{Ahead, ZoneSet};
 pub use snapshot::{Hub, OwnedSet, Reader, SetId, Snapshot};

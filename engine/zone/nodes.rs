@@ -26,7 +26,15 @@ pub(super) struct Nodes {
 
 /// A name's hash in one table.
 #[derive(Clone, Copy, Debug)]
-pub struct NameHash(u64);
+pub(super) struct NameHash(u64);
+
+impl NameHash {
+    /// The half of it that a slot holds.
+    #[inline]
+    fn tag(self) -> u32 {
+        self.0 as u32
+    }
+}
 
 impl Nodes {
     /// No nodes.
@@ -42,28 +50,40 @@ impl Nodes {
     /// The node at a name in lower-case wire form.
     #[inline]
     pub(super) fn get(&self, name: &[u8]) -> Option<Node<'_>> {
+        self.get_hashed(name, self.hash(name))
+    }
+
+    /// The same with the name's hash.
+    #[inline]
+    pub(super) fn get_hashed(&self, name: &[u8], hash: NameHash) -> Option<Node<'_>> {
         if !self.over.is_empty()
             && let Some(over) = self.over.get(name)
         {
             return Node::read(over.as_ref()?);
         }
-        self.base.get(name)
+        self.base.get(name, hash)
+    }
+
+    /// The hash of a name in lower-case wire form.
+    #[inline]
+    pub(super) fn hash(&self, name: &[u8]) -> NameHash {
+        hash(&self.base.hasher, name)
     }
 
     /// Asks the memory for the slot of a name that will be looked up soon.
     #[inline]
     pub(super) fn ask(&self, name: &[u8]) -> NameHash {
-        let hash = hash(&self.base.hasher, name);
+        let hash = self.hash(name);
         if let Some(slot) = self.base.slots.get(first(hash, self.base.slots.len())) {
             prefetch(slot);
         }
-        NameHash(hash)
+        hash
     }
 
     /// Asks the memory for the block of such a name, when the slot has had time to come.
     #[inline]
     pub(super) fn fetch(&self, hash: NameHash) {
-        if let Some(block) = self.base.at_hash(hash.0).next() {
+        if let Some(block) = self.base.at_hash(hash).next() {
             for line in block.iter().step_by(LINE).take(LINES) {
                 prefetch(line);
             }
@@ -76,7 +96,9 @@ impl Nodes {
         let mut len = self.len;
         let mut block = Vec::new();
         for (key, draft) in changes {
-            let had = over.get(&key).map_or_else(|| self.base.get(&key).is_some(), Option::is_some);
+            let had = over
+                .get(&key)
+                .map_or_else(|| self.base.get(&key, hash(&self.base.hasher, &key)).is_some(), Option::is_some);
             len = len + usize::from(draft.is_some()) - usize::from(had);
             let draft = draft.map(|draft| {
                 block.clear();
@@ -201,7 +223,7 @@ impl Table {
             let hash = hash(&hasher, node.name());
             let (before, after) = slots.split_at_mut(first(hash, slots.len()));
             if let Some(slot) = after.iter_mut().chain(before).find(|slot| slot.at == FREE) {
-                *slot = Slot { tag: hash as u32, at };
+                *slot = Slot { tag: hash.tag(), at };
             }
         }
         Self { slots, blocks, len, hasher }
@@ -209,31 +231,31 @@ impl Table {
 
     /// The node at a name in lower-case wire form.
     #[inline]
-    fn get(&self, name: &[u8]) -> Option<Node<'_>> {
-        self.at_hash(hash(&self.hasher, name)).filter_map(Node::read).find(|node| node.name() == name)
+    fn get(&self, name: &[u8], hash: NameHash) -> Option<Node<'_>> {
+        self.at_hash(hash).filter_map(Node::read).find(|node| node.name() == name)
     }
 
     /// The blocks of nodes whose names may have this hash.
     #[inline]
-    fn at_hash(&self, hash: u64) -> impl Iterator<Item = &[u8]> {
+    fn at_hash(&self, hash: NameHash) -> impl Iterator<Item = &[u8]> {
         let (before, after) = self.slots.split_at(first(hash, self.slots.len()));
         let taken = after.iter().chain(before).take_while(|slot| slot.at != FREE);
-        taken.filter(move |slot| slot.tag == hash as u32).filter_map(|slot| self.blocks.get(slot.at))
+        taken.filter(move |slot| slot.tag == hash.tag()).filter_map(|slot| self.blocks.get(slot.at))
     }
 }
 
 /// The hash of a name.
 #[inline]
-fn hash(hasher: &RandomState, name: &[u8]) -> u64 {
+fn hash(hasher: &RandomState, name: &[u8]) -> NameHash {
     let mut hasher = hasher.build_hasher();
     hasher.write(name);
-    hasher.finish()
+    NameHash(hasher.finish())
 }
 
 /// The slot to look at first: the hash as a fraction of all slots.
 #[inline]
-fn first(hash: u64, slots: usize) -> usize {
-    (u128::from(hash) * slots as u128 >> 64) as usize
+fn first(hash: NameHash, slots: usize) -> usize {
+    ((u128::from(hash.0) * slots as u128) >> 64) as usize
 }
 
 /// The blocks of a table. A place is the number of a chunk and the eighth part of the offset in it.
@@ -254,7 +276,7 @@ impl Blocks {
         write(chunk);
         chunk.resize(chunk.len().next_multiple_of(UNIT), 0);
         // 32 bits are 32,768 chunks of 1 MiB and more; no zone has so much.
-        ((chunks - 1) << PLACE_BITS | at / UNIT) as u32
+        (((chunks - 1) << PLACE_BITS) | (at / UNIT)) as u32
     }
 
     /// What begins at a place.
@@ -275,7 +297,7 @@ impl Blocks {
             std::iter::from_fn(move || {
                 let block = chunk.get(at..)?;
                 let octets = Node::read(block)?.octets();
-                let place = (number << PLACE_BITS | at / UNIT) as u32;
+                let place = ((number << PLACE_BITS) | (at / UNIT)) as u32;
                 at += octets.next_multiple_of(UNIT);
                 Some((place, block.get(..octets)?))
             })
@@ -332,3 +354,71 @@ const FOLD_AT: usize = 4096;
 
 /// How a wildcard's name begins in wire form (RFC 4592 §2.1.1).
 pub(super) const WILDCARD: &[u8] = b"\x01*";
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    /// The wire form of `LABEL.example.org.`
+    fn name(label: u32) -> Key {
+        let label = format!("n{label:05}");
+        [&[label.len() as u8], label.as_bytes(), b"\x07example\x03org\0"].concat().into()
+    }
+
+    /// A node that a number tells from others.
+    fn draft(number: u32) -> Draft {
+        Draft { rrsets: number.to_ne_bytes().repeat(1 + number as usize % 40), children: number, wildcard: false }
+    }
+
+    /// The same octets, whether found by name or asked for ahead.
+    fn octets(nodes: &Nodes, name: &[u8]) -> Option<Vec<u8>> {
+        let hash = nodes.ask(name);
+        nodes.fetch(hash);
+        assert_eq!(nodes.get(name).is_some(), nodes.get_hashed(name, hash).is_some());
+        nodes.get_hashed(name, hash).map(|node| Draft::from(node).rrsets)
+    }
+
+    #[test]
+    fn it_agrees_with_a_plain_map_through_edits_and_folds() {
+        let mut builder = Builder::new(Key::from(&b"\x07example\x03org\0"[..]));
+        let mut plain = BTreeMap::new();
+        for number in 0..50_000 {
+            builder.put(&name(number), &draft(number));
+            plain.insert(number, number);
+        }
+        let mut nodes = builder.finish();
+        // The apex exists through them.
+        assert_eq!(nodes.len(), plain.len() + 1);
+        assert!(nodes.base.blocks.0.len() > 1, "one chunk proves little");
+        for round in 0..FOLD_AT as u32 * 3 {
+            let number = round * 7919 % 60_000;
+            let value = (round % 3 != 0).then_some(round);
+            nodes = nodes.with([(name(number), value.map(draft))]);
+            match value {
+                Some(value) => plain.insert(number, value),
+                None => plain.remove(&number),
+            };
+            if round % 4_000 == 0 {
+                let expected = |number: u32| plain.get(&number).map(|&value| draft(value).rrsets);
+                assert!((0..60_000).all(|number| octets(&nodes, &name(number)) == expected(number)));
+                assert_eq!(nodes.len(), plain.len() + 1);
+            }
+        }
+        assert!(octets(&Nodes::new(), b"\0").is_none());
+    }
+
+    #[test]
+    fn a_node_longer_than_a_chunk_is_found_with_those_behind_it() {
+        let mut builder = Builder::new(Key::from(&b"\x07example\x03org\0"[..]));
+        let long = Draft { rrsets: vec![7; 3 * CHUNK], ..Draft::default() };
+        let empty = Draft::default();
+        for number in 0..3 {
+            builder.put(&name(number), if number == 1 { &long } else { &empty });
+        }
+        let nodes = builder.finish();
+        let found = |number| octets(&nodes, &name(number)).map(|octets| octets.len());
+        assert_eq!([found(0), found(1), found(2), found(3)], [Some(0), Some(3 * CHUNK), Some(0), None]);
+    }
+}

@@ -28,6 +28,15 @@ pub struct Rrset<'z> {
     links: &'z [u8],
 }
 
+/// What only some RRsets have: names inside the rdata, and signatures.
+struct Links<'z> {
+    apex_pointers: &'z [[u8; 2]],
+    targets: &'z [u8],
+    /// The RRSIG records that cover the RRset, in the same form as its own.
+    signatures: &'z [u8],
+    signature_count: u16,
+}
+
 /// An RRset that owns its memory.
 #[derive(Clone, Debug)]
 pub(super) struct OwnedRrset(Box<[u8]>);
@@ -140,10 +149,8 @@ fn compile_at(data: &RrsetData, node: &[RrsetData], apex: &[u8], default_ttl: u3
     let records_octets = u16::try_from(out.len() - records_at).ok().filter(|_| count > 0)?;
     let links_at = out.len();
     let all = node.iter().filter(|rrset| rrset.rtype == Rtype::RRSIG && data.rtype != Rtype::RRSIG);
-    let mut signatures = all
-        .flat_map(|rrset| &rrset.records)
-        .filter(|(_, rdata)| covered(rdata) == Some(data.rtype))
-        .peekable();
+    let mut signatures =
+        all.flat_map(|rrset| &rrset.records).filter(|(_, rdata)| covered(rdata) == Some(data.rtype)).peekable();
     if !apex_pointers.is_empty() || target_count > 0 || signatures.peek().is_some() {
         out.extend_from_slice(&(apex_pointers.len() as u16 / 2).to_ne_bytes());
         out.extend_from_slice(&target_count.to_ne_bytes());
@@ -184,33 +191,34 @@ impl<'z> Rrset<'z> {
         Some((Self { rtype, count: u16::from_ne_bytes([c, d]), records, links }, rest))
     }
 
-    /// The parts of the links: apex pointers, targets, signatures with their number.
+    /// The parts of the links.
     #[inline]
-    fn links(self) -> Option<(&'z [[u8; 2]], &'z [u8], &'z [u8], u16)> {
+    fn links(self) -> Option<Links<'z>> {
         let (&[a, b, _, _, e, f, g, h, i, j], rest) = self.links.split_first_chunk::<LINKS_HEAD>()?;
         let (pointers, rest) = rest.split_at_checked(2 * usize::from(u16::from_ne_bytes([a, b])))?;
         let (targets, signatures) = rest.split_at_checked(u32::from_ne_bytes([e, f, g, h]) as usize)?;
-        Some((pointers.as_chunks().0, targets, signatures, u16::from_ne_bytes([i, j])))
+        let signature_count = u16::from_ne_bytes([i, j]);
+        Some(Links { apex_pointers: pointers.as_chunks().0, targets, signatures, signature_count })
     }
 
     /// The records for [`crate::wire::Response::append`].
     #[inline]
     pub fn template(self) -> Template<'z> {
-        let apex_pointers = self.links().map_or(&[][..], |(pointers, ..)| pointers);
+        let apex_pointers = self.links().map_or(&[][..], |links| links.apex_pointers);
         Template { records: self.records, count: self.count, apex_pointers }
     }
 
     /// The signatures of the RRset, None if it has none.
     #[inline]
     pub fn signatures(self) -> Option<Template<'z>> {
-        let (_, _, records, count) = self.links()?;
+        let Links { signatures: records, signature_count: count, .. } = self.links()?;
         (count > 0).then_some(Template { records, count, apex_pointers: &[] })
     }
 
     /// The names that an answer with this RRset goes on from, in the order of its records.
     #[inline]
     pub fn targets(self) -> impl Iterator<Item = Target<'z>> + Clone {
-        let mut rest = self.links().map_or(&[][..], |(_, targets, ..)| targets);
+        let mut rest = self.links().map_or(&[][..], |links| links.targets);
         std::iter::from_fn(move || {
             let (&[a, b, octets], after) = rest.split_first_chunk::<3>()?;
             let (name, after) = after.split_at_checked(usize::from(octets))?;
@@ -235,8 +243,8 @@ impl<'z> Rrset<'z> {
         octets.extend_from_slice(self.links);
         let (records, links) = octets[HEAD..].split_at_mut(self.records.len());
         set_ttl(records, ttl);
-        if let Some((_, _, signatures, _)) = self.links() {
-            let before = links.len() - signatures.len();
+        if let Some(parts) = self.links() {
+            let before = links.len() - parts.signatures.len();
             set_ttl(&mut links[before..], ttl);
         }
         OwnedRrset(octets.into())

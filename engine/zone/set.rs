@@ -7,6 +7,7 @@ use store::Name;
 use super::compiled::Zone;
 use super::depths::Depths;
 use super::layered::{Key, Layered};
+use super::nodes::NameHash;
 use super::rrset::lower_wire;
 use crate::wire::QName;
 
@@ -15,6 +16,23 @@ use crate::wire::QName;
 pub struct ZoneSet {
     zones: Arc<Layered<Arc<Zone>>>,
     depths: Depths,
+}
+
+/// What is known of a name ahead of its question.
+#[derive(Clone, Copy)]
+pub struct Ahead<'z> {
+    /// The zone with the longest apex that it is at or below.
+    pub(super) zone: &'z Zone,
+    /// Its hash there.
+    pub(super) hash: NameHash,
+}
+
+impl Ahead<'_> {
+    /// Asks the memory for the rest.
+    #[inline]
+    pub fn fetch(&self) {
+        self.zone.fetch(self.hash);
+    }
 }
 
 impl Default for ZoneSet {
@@ -67,7 +85,15 @@ impl ZoneSet {
         self.find_from(name, name.labels())
     }
 
-    /// The same among apexes of at most `labels` labels: above a cut, to find the parent of a zone.
+    /// Looks ahead for a name that will be asked for soon: finds its zone, and asks the memory for the first of what the
+    /// search in it needs.
+    #[inline]
+    pub fn ask(&self, name: &QName) -> Option<Ahead<'_>> {
+        let zone = self.find(name)?;
+        Some(Ahead { zone, hash: zone.ask(name) })
+    }
+
+    /// The same as [`ZoneSet::find`] among apexes of at most `labels` labels: above a cut, to find the parent of a zone.
     #[inline]
     pub fn find_from(&self, name: &QName, labels: usize) -> Option<&Zone> {
         self.depths.upward(labels).find_map(|depth| self.zones.get(name.suffix(depth))).map(|zone| &**zone)

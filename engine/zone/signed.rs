@@ -315,7 +315,7 @@ fn ask(zones: &ZoneSet, qname: &Name, qtype: Rtype) -> Answer {
     buffer[..message.len()].copy_from_slice(&message);
     let query = Query::read(&message).unwrap();
     let mut response = Response::new(&mut buffer, &query, 16_384);
-    answer(zones, &query.name, qtype, true, &mut response);
+    answer(zones, None, &query.name, qtype, true, &mut response);
     let len = response.finish();
     let message = Message::from_octets(&buffer[..len]).unwrap();
     let (_, answers, authority, _) = message.sections().unwrap();

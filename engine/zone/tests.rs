@@ -64,7 +64,7 @@ fn ask(zones: &ZoneSet, qname: &Name, qtype: Rtype) -> Vec<u8> {
     buffer[..message.len()].copy_from_slice(&message);
     let query = Query::read(&message).unwrap();
     let mut response = Response::new(&mut buffer, &query, 4096);
-    answer(zones, &query.name, qtype, false, &mut response);
+    answer(zones, None, &query.name, qtype, false, &mut response);
     let len = response.finish();
     buffer.truncate(len);
     buffer
@@ -79,7 +79,7 @@ fn a_withheld_zone_stays_so_until_it_is_replaced_or_removed() {
         let message = [&[0; 5], &[1][..], &[0; 6], apex().as_slice(), &[0, 6, 0, 1]].concat();
         let query = Query::read(&message).unwrap();
         let mut buffer = [&message[..], &[0; 512]].concat();
-        answer(&zones, &qname, Rtype::SOA, false, &mut Response::new(&mut buffer, &query, 512))
+        answer(&zones, None, &qname, Rtype::SOA, false, &mut Response::new(&mut buffer, &query, 512))
     };
     let withheld = Zone::withheld(&apex());
     assert_eq!(found(Some(withheld.with(std::slice::from_ref(&soa)))), Found::Withheld, "part of it is known");

@@ -33,7 +33,7 @@ pub(super) struct Buffers<H> {
 }
 
 /// A completion, as far as the bookkeeping reads it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Completion {
     /// What it is about.
     pub(super) kind: Kind,
@@ -45,6 +45,14 @@ pub(super) struct Completion {
     pub(super) buffer: Option<u16>,
     /// The request goes on.
     pub(super) more: bool,
+}
+
+impl Completion {
+    /// The buffer, if it is a datagram in one of so many.
+    #[inline]
+    pub(super) fn datagram(&self, buffers: u16) -> Option<u16> {
+        self.buffer.filter(|id| self.kind == Kind::Receive && *id < buffers)
+    }
 }
 
 /// What is to be done for a completion.
@@ -83,7 +91,7 @@ impl<H: Home> Buffers<H> {
         {
             *armed = false;
         }
-        let Some(id) = completion.buffer.filter(|id| *id < self.count) else {
+        let Some(id) = completion.datagram(self.count) else {
             match -completion.result {
                 libc::ENOBUFS => tally.overruns += 1,
                 libc::ECANCELED => {}

@@ -52,6 +52,31 @@ fn a_panic_costs_one_message() {
     }
 }
 
+/// A message that cannot even be read costs none of those that are read with it.
+#[test]
+fn a_panic_when_reading_costs_one_message() {
+    for io in WAYS {
+        let running = serve(&["127.0.0.1:0"], &Options { workers: Some(1), ..options(io) });
+        let addr = running.local_addrs()[0];
+        let client = udp_client(addr);
+        let mut bad = message(0);
+        bad[3] = PANIC_EARLY;
+        for round in 0..20 {
+            client.send(&message(2 * round)).expect("send");
+            client.send(&bad).expect("send");
+            client.send(&message(2 * round + 1)).expect("send");
+        }
+        let mut buffer = [0; 512];
+        for id in 0..40 {
+            let len = client.recv(&mut buffer).expect("an answer");
+            assert_eq!(&buffer[..len], answer_to(&message(id), Transport::Udp, 0, addr));
+        }
+        let totals = running.stop(PATIENCE);
+        assert!((21..=40).contains(&totals.udp().panics), "with the others, and alone: {}", totals.udp().panics);
+        assert_eq!((totals.udp().received, totals.udp().answered, totals.udp().silent), (60, 40, 20));
+    }
+}
+
 /// Stopping answers what has arrived, on both transports, and frees the port.
 #[test]
 fn stop_drains() {
@@ -89,7 +114,7 @@ fn stop_drains() {
                 assert_eq!(buffer[..2], u16::to_be_bytes(id));
             }
         }
-        let again = start(&[Listener { addr }], Echoes::default(), &options(io)).expect("the port is free");
+        let again = start(&[Listener { addr }], Echoes, &options(io)).expect("the port is free");
         assert_eq!(again.local_addrs(), [addr]);
         // No socket of the first is left that takes datagrams and answers none.
         for id in 0..20 {
@@ -98,33 +123,16 @@ fn stop_drains() {
     }
 }
 
-/// Turns are per batch, not per message.
-#[test]
-fn turns_are_per_batch() {
-    for io in WAYS {
-        let echoes = Echoes::default();
-        let turns = Arc::clone(&echoes.turns);
-        let listener = Listener { addr: ([127, 0, 0, 1], 0).into() };
-        let running = start(&[listener], echoes, &options(io)).expect("the room opens");
-        let mut stream = tcp_client(running.local_addrs()[0]);
-        let before = turns.load(Ordering::Relaxed);
-        stream.write_all(&framed(&message(1)).repeat(30)).expect("write");
-        (0..30).for_each(|_| drop(read_framed(&mut stream)));
-        let count = turns.load(Ordering::Relaxed) - before;
-        assert!((1..30).contains(&count), "{count} turns");
-    }
-}
-
 /// A taken address is said with transport, address and step; `Auto` takes io_uring where it is to be had.
 #[test]
 fn errors_and_choice() {
     let taken = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     let addr = taken.local_addr().expect("an address");
-    let error = start(&[Listener { addr }], Echoes::default(), &Options::default()).expect_err("taken");
+    let error = start(&[Listener { addr }], Echoes, &Options::default()).expect_err("taken");
     let expected = format!("listen udp {addr}: bind: address already in use");
     assert!(error.to_string().starts_with(&expected), "{error}");
     let addr = "192.0.2.1:0".parse().expect("an address");
-    let error = start(&[Listener { addr }], Echoes::default(), &Options::default()).expect_err("not ours");
+    let error = start(&[Listener { addr }], Echoes, &Options::default()).expect_err("not ours");
     assert_eq!(error.to_string(), "listen tcp 192.0.2.1:0: bind: cannot assign requested address");
     let running = serve(&["127.0.0.1:0"], &Options::default());
     assert_eq!(running.io(), &WayIn { way: Way::Ring, reason: None });
@@ -139,7 +147,7 @@ fn an_address_is_served_once() {
         let mut everywhere = addr;
         everywhere.set_ip(Ipv4Addr::UNSPECIFIED.into());
         for taken in [addr, everywhere] {
-            let error = start(&[Listener { addr: taken }], Echoes::default(), &options(io)).expect_err("taken");
+            let error = start(&[Listener { addr: taken }], Echoes, &options(io)).expect_err("taken");
             let expected = format!("listen tcp {taken}: bind: address already in use");
             assert!(error.to_string().starts_with(&expected), "{error}");
         }
@@ -158,7 +166,7 @@ fn a_wildcard_goes_with_an_address_of_its_own() {
             let port = serve(&["127.0.0.1:0"], &options(io)).local_addrs()[0].port();
             let addrs = [([0, 0, 0, 0], port).into(), ([127, 0, 0, 1], port).into()];
             let listeners = addrs.map(|addr| Listener { addr });
-            Some((port, start(&listeners, Echoes::default(), &options(io)).ok()?))
+            Some((port, start(&listeners, Echoes, &options(io)).ok()?))
         });
         let (port, running) = opened.expect("a port");
         assert_eq!(running.local_addrs().len(), 2);

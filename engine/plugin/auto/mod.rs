@@ -123,6 +123,10 @@ impl Plugin for Auto {
         "auto"
     }
 
+    fn zones(&self) -> Option<SetId> {
+        Some(self.set)
+    }
+
     fn query(&self, query: &Query, response: &mut Response<'_>, context: &mut Context<'_>) -> Flow {
         if !self.zones.iter().any(|zone| query.name.is_below(zone.as_slice())) {
             return Flow::Next;

@@ -113,6 +113,10 @@ impl Plugin for File {
         "file"
     }
 
+    fn zones(&self) -> Option<SetId> {
+        Some(self.set)
+    }
+
     #[inline]
     fn query(&self, query: &Query, response: &mut Response<'_>, context: &mut Context<'_>) -> Flow {
         let (flow, found) = zones::serve(self.set, OptRcode::REFUSED, query, response, context);
