@@ -12,7 +12,7 @@ use engine::log;
 use engine::net;
 use engine::plugin::corefile::Corefile;
 use engine::plugin::{
-    Arrival, Batch, Housekeeping, Pocketbase, Ready, Server, Services, Switch, Timeouts, Worker, setup_after,
+    Arrival, Batch, Housekeeping, Later, Pocketbase, Ready, Server, Services, Switch, Timeouts, Worker, setup_after,
 };
 use engine::zone::Hub;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -270,6 +270,10 @@ impl net::Batch for NumberedBatch<'_> {
     #[inline]
     fn fetch(&mut self, place: usize) {
         self.batch.fetch(place);
+    }
+
+    fn later(&mut self) -> Option<Box<Later>> {
+        self.batch.later()
     }
 
     #[inline]

@@ -15,6 +15,7 @@ pub(crate) fn write(text: &mut Text, meters: &[Meter]) {
         ("zonda_udp_received_total", "Datagrams taken from the sockets.", udp.received),
         ("zonda_udp_answered_total", "Datagrams answered.", udp.answered),
         ("zonda_udp_silent_total", "Datagrams that got no answer on purpose.", udp.silent),
+        ("zonda_udp_later_total", "Datagrams whose answers were waited for.", udp.later),
         ("zonda_udp_dropped_total", "Answers that the kernel refused.", udp.dropped),
         ("zonda_udp_overruns_total", "Times that every buffer of a worker was in use.", udp.overruns),
         ("zonda_udp_errors_total", "Errors of a receive call.", udp.errors),

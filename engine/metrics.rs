@@ -138,11 +138,16 @@ impl Histogram {
         self.sum_nanos.fetch_add((seconds * 1e9) as u64, Ordering::Relaxed);
     }
 
-    /// Writes it without labels.
-    pub fn write(&self, text: &mut Text, name: &'static str, help: &'static str) {
+    /// How many values were counted.
+    pub fn count(&self) -> u64 {
+        self.counts.iter().map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Writes it.
+    pub fn write(&self, text: &mut Text, name: &'static str, help: &'static str, labels: Labels<'_>) {
         let counts: Vec<u64> = self.counts.iter().map(|count| count.load(Ordering::Relaxed)).collect();
         let sum = self.sum_nanos.load(Ordering::Relaxed) as f64 / 1e9;
-        text.histogram(name, help, &[], self.bounds, &counts, sum);
+        text.histogram(name, help, labels, self.bounds, &counts, sum);
     }
 }
 
@@ -182,7 +187,7 @@ mod tests {
             histogram.observe(seconds);
         }
         let mut text = Text::default();
-        histogram.write(&mut text, "h", "H.");
+        histogram.write(&mut text, "h", "H.", &[]);
         let expected = "# HELP h H.\n# TYPE h histogram\nh_bucket{le=\"0.5\"} 1\nh_bucket{le=\"2\"} 2\n\
                         h_bucket{le=\"+Inf\"} 3\nh_sum 4.5\nh_count 3\n";
         assert_eq!(text.finish(), expected);

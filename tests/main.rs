@@ -7,6 +7,7 @@
 //! * `manual`: the examples that a Corefile user knows
 //! * `ways`: both ways in, where io_uring is forbidden, and what a service manager sees
 //! * `plugins`: each plugin over a real socket
+//! * `forward`: upstreams that answer, misbehave or are gone
 //! * `stages`: plugins that change, limit or make up answers, in memory
 //! * `program`: the command line
 //! * `durability`: kills under many writers, a disk without room, back-ups
@@ -19,6 +20,7 @@
 mod any_message;
 mod cases;
 mod durability;
+mod forward;
 mod http;
 mod manual;
 mod packets;

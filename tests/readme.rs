@@ -87,6 +87,7 @@ fn corefile_examples_start() {
         "debug.rs",
         "errors.rs",
         "file/mod.rs",
+        "forward/mod.rs",
         "header.rs",
         "health.rs",
         "hosts/mod.rs",

@@ -307,6 +307,32 @@ pub(crate) fn exchange_tcp(server: SocketAddr, messages: &[Vec<u8>]) -> Vec<Vec<
     messages.iter().map(|_| read(&mut stream)).collect()
 }
 
+/// Status and body of a GET request; None where nobody listens.
+pub(crate) fn get(port: u16, path: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).ok()?;
+    let (head, body) = reply.split_once("\r\n\r\n")?;
+    Some((head.split(' ').nth(1)?.parse().ok()?, body.into()))
+}
+
+/// The samples of a metric at 127.0.0.1.
+pub(crate) fn samples(port: u16, metric: &str) -> Vec<String> {
+    let (status, text) = get(port, "/metrics").unwrap();
+    assert_eq!(status, 200);
+    let is_wanted = |line: &&str| line.strip_prefix(metric).is_some_and(|rest| rest.starts_with(['{', ' ']));
+    text.lines().filter(is_wanted).map(Into::into).collect()
+}
+
+/// Kibibytes of memory that a process has in use.
+pub(crate) fn resident_kib(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}
+
 /// Appends what a pipe gives to a text.
 fn gather(mut pipe: impl Read + Send + 'static, text: &Arc<Mutex<String>>) {
     let text = Arc::clone(text);

@@ -6,26 +6,7 @@ use std::time::Duration;
 
 use store::Rtype;
 
-use crate::support::{Program, Question, exchange_tcp, exchange_udp, free_port, run};
-
-/// Status and body of a GET request; None where nobody listens.
-fn get(port: u16, path: &str) -> Option<(u16, String)> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
-    let mut reply = String::new();
-    stream.read_to_string(&mut reply).ok()?;
-    let (head, body) = reply.split_once("\r\n\r\n")?;
-    Some((head.split(' ').nth(1)?.parse().ok()?, body.into()))
-}
-
-/// The samples of a metric at 127.0.0.1.
-fn samples(port: u16, metric: &str) -> Vec<String> {
-    let (status, text) = get(port, "/metrics").unwrap();
-    assert_eq!(status, 200);
-    let is_wanted = |line: &&str| line.strip_prefix(metric).is_some_and(|rest| rest.starts_with(['{', ' ']));
-    text.lines().filter(is_wanted).map(Into::into).collect()
-}
+use crate::support::{Program, Question, exchange_tcp, exchange_udp, free_port, get, run, samples};
 
 #[test]
 fn health_and_ready_answer_and_a_lame_duck_serves_on() {

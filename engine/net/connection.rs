@@ -2,11 +2,13 @@
 //!
 //! RFC 7766 §6.2.1: a client may send further queries without waiting for answers. What one read brings is answered in
 //! order and leaves in as few writes as possible. Nothing is read while answers wait to be taken, so that a client that
-//! does not read is held by TCP's own window, and costs no more than one batch of answers.
+//! does not read is held by TCP's own window, and costs no more than one batch of answers. Answers that come later leave
+//! when they are there, behind those to messages that came after (RFC 7766 §7).
 
 use std::io;
 use std::mem;
 use std::net::Shutdown;
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout, timeout_at};
@@ -14,6 +16,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::Arrival;
 use super::Responders;
 use super::counters::Counter;
+use super::later::Answers;
 use super::registry::Id;
 use super::stream::{Shared, Times};
 use super::transport::Stream;
@@ -24,9 +27,32 @@ pub(super) async fn serve<S: Stream, F: Responders>(id: Id, stream: &S, mut arri
     let mut times = shared.times(arrival.listener);
     let mut queries = 0;
     let mut deadline = Instant::now() + times.idle;
+    let mut answers = Answers::new();
     loop {
         let begun = !incoming.octets.is_empty();
-        let Ok((result, octets)) = timeout_at(deadline, stream.read(mem::take(&mut incoming.octets))).await else {
+        let mut reading = pin!(stream.read(mem::take(&mut incoming.octets)));
+        let read = loop {
+            if !answers.any() {
+                break timeout_at(deadline, reading.as_mut()).await;
+            }
+            tokio::select! {
+                read = timeout_at(deadline, reading.as_mut()) => match read {
+                    // Who waits for an answer is not idle.
+                    Err(_) if !begun => deadline = Instant::now() + times.idle,
+                    read => break read,
+                },
+                answer = answers.next() => {
+                    if pass_on(stream, answer, times.write, shared).await.is_err() {
+                        return;
+                    }
+                    if !begun && !answers.any() {
+                        shared.registry.borrow_mut().set_idle(id);
+                        deadline = Instant::now() + times.idle;
+                    }
+                }
+            }
+        };
+        let Ok((result, octets)) = read else {
             let counters = &shared.counters;
             count(if begun { &counters.closed_slow } else { &counters.closed_idle });
             return;
@@ -34,7 +60,10 @@ pub(super) async fn serve<S: Stream, F: Responders>(id: Id, stream: &S, mut arri
         incoming.octets = octets;
         match result {
             Ok(1..) => {}
-            Ok(0) => return,
+            Ok(0) => {
+                let _ = pass_all_on(stream, &mut answers, times.write, shared).await;
+                return;
+            }
             Err(error) => {
                 count_lost(&error, shared);
                 return;
@@ -46,12 +75,13 @@ pub(super) async fn serve<S: Stream, F: Responders>(id: Id, stream: &S, mut arri
         // What clients are told is what counts for their connection (RFC 7828 §3.3.2).
         arrival.idle = Some(times.idle);
         let left = times.queries_max - queries;
-        let whole = match answer_all(stream, &mut incoming, &arrival, left, times.write, shared).await {
+        let whole = match answer_all(stream, &mut incoming, &mut answers, &arrival, left, times.write, shared).await {
             Ok(whole) => whole,
             Err(Close) => return,
         };
         queries += whole;
         if queries == times.queries_max {
+            let _ = pass_all_on(stream, &mut answers, times.write, shared).await;
             stream.shutdown(Shutdown::Write);
             return;
         }
@@ -59,7 +89,9 @@ pub(super) async fn serve<S: Stream, F: Responders>(id: Id, stream: &S, mut arri
         let queries_max = times.queries_max;
         times = Times { queries_max, ..shared.times(arrival.listener) };
         if incoming.octets.is_empty() {
-            shared.registry.borrow_mut().set_idle(id);
+            if !answers.any() {
+                shared.registry.borrow_mut().set_idle(id);
+            }
             deadline = Instant::now() + times.idle;
         } else if whole > 0 || !begun {
             // What is left is the beginning of a message, and its time begins.
@@ -79,6 +111,7 @@ struct Close;
 async fn answer_all<S: Stream, F: Responders>(
     stream: &S,
     incoming: &mut Incoming<'_, S, F>,
+    answers: &mut Answers,
     arrival: &Arrival,
     max: u64,
     write_time: Duration,
@@ -92,18 +125,20 @@ async fn answer_all<S: Stream, F: Responders>(
         while out.len() < BATCH_BYTES
             && !garbage
             && whole < max
+            && !answers.full()
             && let Some(message) = next_message(&incoming.octets[done..])
         {
             done += 2 + message.len();
             whole += 1;
             // Nothing can be said to an empty message, not even its id.
-            garbage = message.is_empty() || !shared.answer(message, arrival, &mut out);
+            garbage = message.is_empty() || !shared.answer(message, arrival, &mut out, answers);
         }
-        let last = out.len() < BATCH_BYTES;
+        let last = out.len() < BATCH_BYTES && !answers.full();
         if !out.is_empty() {
             write(stream, out, write_time, shared).await?;
         }
         if garbage {
+            pass_all_on(stream, answers, write_time, shared).await?;
             count(&shared.counters.closed_garbage);
             stream.shutdown(Shutdown::Write);
             return Err(Close);
@@ -112,7 +147,37 @@ async fn answer_all<S: Stream, F: Responders>(
             incoming.consumed(done);
             return Ok(whole);
         }
+        while answers.full() {
+            let answer = answers.next().await;
+            pass_on(stream, answer, write_time, shared).await?;
+        }
     }
+}
+
+/// Writes an answer that came later, if there is one.
+async fn pass_on<S: Stream, F: Responders>(
+    stream: &S,
+    answer: Option<Vec<u8>>,
+    time: Duration,
+    shared: &Shared<S, F>,
+) -> Result<(), Close> {
+    let Some(answer) = answer else { return Ok(()) };
+    shared.counters.answered.add(1);
+    write(stream, answer, time, shared).await
+}
+
+/// Waits for all answers that are still to come, and writes them.
+async fn pass_all_on<S: Stream, F: Responders>(
+    stream: &S,
+    answers: &mut Answers,
+    time: Duration,
+    shared: &Shared<S, F>,
+) -> Result<(), Close> {
+    while answers.any() {
+        let answer = answers.next().await;
+        pass_on(stream, answer, time, shared).await?;
+    }
+    Ok(())
 }
 
 /// Writes answers within the time that a client has to take them.

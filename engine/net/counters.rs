@@ -12,6 +12,8 @@ pub struct WorkerTotals {
     pub answered: u64,
     /// Datagrams that got no answer on purpose.
     pub silent: u64,
+    /// Datagrams whose answers are waited for, and sent by others.
+    pub later: u64,
     /// Answers that the kernel refused: no route, no space to queue them, a client that cannot be sent to.
     pub dropped: u64,
     /// Times that every buffer was in use, so that datagrams had to wait in the socket.
@@ -83,6 +85,7 @@ impl AddAssign for WorkerTotals {
         self.received += other.received;
         self.answered += other.answered;
         self.silent += other.silent;
+        self.later += other.later;
         self.dropped += other.dropped;
         self.overruns += other.overruns;
         self.errors += other.errors;
@@ -120,6 +123,7 @@ pub(super) struct WorkerCounters {
     received: Counter,
     answered: Counter,
     silent: Counter,
+    later: Counter,
     dropped: Counter,
     overruns: Counter,
     errors: Counter,
@@ -132,6 +136,7 @@ impl WorkerCounters {
         self.received.add(batch.received);
         self.answered.add(batch.answered);
         self.silent.add(batch.silent);
+        self.later.add(batch.later);
         self.dropped.add(batch.dropped);
         self.overruns.add(batch.overruns);
         self.errors.add(batch.errors);
@@ -144,6 +149,7 @@ impl WorkerCounters {
             received: self.received.get(),
             answered: self.answered.get(),
             silent: self.silent.get(),
+            later: self.later.get(),
             dropped: self.dropped.get(),
             overruns: self.overruns.get(),
             errors: self.errors.get(),

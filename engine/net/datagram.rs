@@ -14,7 +14,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 
 use super::counters::WorkerTotals;
 use super::socket::Endpoint;
-use super::{Arrival, Batch, Transport};
+use super::{Arrival, Batch, Transport, later};
 
 /// Where the peer's address lies, behind the header that io_uring writes.
 pub(super) const NAME_AT: usize = 16;
@@ -95,11 +95,11 @@ pub(super) fn answer(
     if alone {
         read(buffer, filled, endpoint, place, batch);
     }
-    let reply = answer_counted(buffer, filled, endpoint, place, batch);
+    let reply = answer_counted(buffer, filled, endpoint, tally, place, batch);
     if reply.is_some() {
         tally.answered += 1;
     } else {
-        tally.silent += 1;
+        tally.silent = tally.received - tally.answered - tally.later;
     }
     reply
 }
@@ -110,6 +110,7 @@ fn answer_counted(
     buffer: &mut [u8],
     filled: Filled,
     endpoint: &Endpoint,
+    tally: &mut WorkerTotals,
     place: usize,
     batch: &mut impl Batch,
 ) -> Option<Reply> {
@@ -131,7 +132,13 @@ fn answer_counted(
     }
     let arrival = Arrival { client, local, transport: Transport::Udp, listener: endpoint.listener, idle: None };
     let len = filled.message(message.len());
-    let len = batch.answer(place, message, len, &arrival).filter(|len| *len <= message.len())?;
+    let Some(len) = batch.answer(place, message, len, &arrival).filter(|len| *len <= message.len()) else {
+        if let Some(later) = batch.later() {
+            tally.later += 1;
+            later::start(*later, endpoint, &arrival);
+        }
+        return None;
+    };
     Some(Reply { len, name_len: filled.name_len.min(NAME_ROOM), control_len })
 }
 
@@ -228,7 +235,7 @@ mod tests {
     fn serve(buffer: &mut [u8], filled: Filled) -> (Option<IpAddr>, Option<Reply>, WorkerTotals) {
         let socket = Socket::new(Domain::IPV4, Type::DGRAM, None).expect("a socket");
         let local = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 53));
-        let endpoint = Endpoint { socket, listener: 0, local, wildcard: true };
+        let endpoint = Endpoint { socket: socket.into(), listener: 0, local, wildcard: true };
         let (mut asked, mut tally) = (None, WorkerTotals::default());
         let reply =
             answer(buffer, filled, &endpoint, &mut tally, 0, true, &mut |_: &mut [u8], _, arrival: &Arrival| {

@@ -10,6 +10,9 @@
 //! - **The stream thread** (`stream.rs`, `connection.rs`), beside the workers and never on them, holds the TCP connections
 //!   over tokio-uring, or over tokio where io_uring is refused.
 //!
+//! An answer that has to be waited for is no affair of these threads: `later.rs` says where it is sent once it is there,
+//! and over UDP it does not come back to the worker at all.
+//!
 //! On a worker nothing is allocated, locked, logged or formatted per query, and no clock is read; buffers are made at
 //! start. All `unsafe` code of zonda lives in `ring.rs` with its parts, and in `mmsg.rs`.
 
@@ -17,6 +20,7 @@ mod connection;
 mod counters;
 mod datagram;
 mod error;
+mod later;
 mod mmsg;
 mod options;
 mod registry;
@@ -40,7 +44,7 @@ pub use options::{IoChoice, Options, StreamLimits, Way, WayIn};
 pub use running::{Meter, Running, start};
 
 use crate::plugin;
-pub use crate::plugin::{AHEAD, Arrival, Timeouts, Transport};
+pub use crate::plugin::{AHEAD, Arrival, Later, Timeouts, Transport};
 use crate::plugin::{Server, Switch, Worker};
 
 /// An address to listen on, over UDP and TCP.
@@ -89,6 +93,11 @@ pub trait Batch {
     /// Asks the memory for the rest.
     fn fetch(&mut self, _place: usize) {}
 
+    /// The message that was met with silence last, if its answer only has to be waited for.
+    fn later(&mut self) -> Option<Box<Later>> {
+        None
+    }
+
     /// Answers the message that was read at this place and stands in `buffer[..len]`. The answer is written over it from
     /// octet 0 and its length returned; `None` is silence over UDP and closes the connection over TCP.
     ///
@@ -120,6 +129,10 @@ impl Batch for plugin::Batch<'_> {
     #[inline]
     fn fetch(&mut self, place: usize) {
         Self::fetch(self, place);
+    }
+
+    fn later(&mut self) -> Option<Box<Later>> {
+        Self::later(self)
     }
 
     #[inline]

@@ -268,6 +268,10 @@ impl PacketIo for Ring {
     fn close_door(&mut self) {
         self.endpoints.iter().for_each(Endpoint::close_door);
     }
+
+    fn is_awaited(&self) -> bool {
+        self.endpoints.iter().any(Endpoint::is_awaited)
+    }
 }
 
 impl Drop for Ring {

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -14,8 +15,8 @@ use super::{Listener, NetError};
 /// A UDP socket of one worker, and what its datagrams have in common.
 #[derive(Debug)]
 pub(super) struct Endpoint {
-    /// The socket.
-    pub(super) socket: Socket,
+    /// The socket; answers that come later hold on to it weakly.
+    pub(super) socket: Arc<Socket>,
     /// Index of the listener.
     pub(super) listener: usize,
     /// The address it is bound to, with the port the system chose.
@@ -29,6 +30,11 @@ impl Endpoint {
     /// The raw descriptor, for the calls that take it.
     pub(super) fn raw(&self) -> i32 {
         self.socket.as_raw_fd()
+    }
+
+    /// Whether an answer is under way that is to be sent over it.
+    pub(super) fn is_awaited(&self) -> bool {
+        Arc::weak_count(&self.socket) > 0
     }
 
     /// Lets nothing more in; what has come in stays to be read. Without it a socket under load would never be drained.
@@ -94,7 +100,7 @@ fn open_once(
     let mut udp = Vec::with_capacity(workers);
     for _ in 0..workers {
         let socket = udp_socket(local).map_err(listen("udp"))?;
-        udp.push(Endpoint { socket, listener: index, local, wildcard: addr.ip().is_unspecified() });
+        udp.push(Endpoint { socket: Arc::new(socket), listener: index, local, wildcard: addr.ip().is_unspecified() });
     }
     Ok(Opened { udp, tcp, local })
 }

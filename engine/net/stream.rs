@@ -15,6 +15,7 @@ use tokio::time::{sleep, timeout};
 
 use super::connection;
 use super::counters::StreamCounters;
+use super::later::Answers;
 use super::options::StreamLimits;
 use super::registry::Registry;
 use super::stop::Stop;
@@ -60,8 +61,9 @@ impl<S: Stream, F: Responders> Shared<S, F> {
         }
     }
 
-    /// Has a message answered and appends the answer behind its length. False: the client is to be let go.
-    pub(super) fn answer(&self, message: &[u8], arrival: &Arrival, out: &mut Vec<u8>) -> bool {
+    /// Has a message answered and appends the answer behind its length, or has it answered later. False: the client is to
+    /// be let go.
+    pub(super) fn answer(&self, message: &[u8], arrival: &Arrival, out: &mut Vec<u8>, answers: &mut Answers) -> bool {
         self.counters.received.add(1);
         let (responder, buffer) = &mut *self.answering.borrow_mut();
         let Some(room) = buffer.get_mut(..message.len()) else {
@@ -72,7 +74,12 @@ impl<S: Stream, F: Responders> Shared<S, F> {
         let answered = catch_unwind(AssertUnwindSafe(|| {
             let mut batch = responder.batch();
             batch.read(0, message, arrival.listener);
-            batch.answer(0, buffer, message.len(), arrival)
+            let len = batch.answer(0, buffer, message.len(), arrival);
+            if let (None, Some(later)) = (len, batch.later()) {
+                answers.start(*later);
+                return Some(0);
+            }
+            len
         }));
         let len = answered.unwrap_or_else(|_| {
             self.counters.panics.add(1);
@@ -82,6 +89,9 @@ impl<S: Stream, F: Responders> Shared<S, F> {
         let Some((answer, len)) = len.and_then(|len| Some((buffer.get(..len)?, u16::try_from(len).ok()?))) else {
             return false;
         };
+        if len == 0 {
+            return true;
+        }
         out.extend_from_slice(&len.to_be_bytes());
         out.extend_from_slice(answer);
         self.counters.answered.add(1);

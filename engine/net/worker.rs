@@ -2,6 +2,7 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
@@ -26,6 +27,9 @@ pub(super) trait PacketIo {
 
     /// Lets no new datagram into the sockets.
     fn close_door(&mut self);
+
+    /// Whether an answer that comes later needs one of the sockets.
+    fn is_awaited(&self) -> bool;
 }
 
 /// How long to wait.
@@ -66,6 +70,10 @@ where
         io.wait(Wait::Look)?;
         let taken = turn(&mut io, &mut responder, responders, counters);
         empty_turns = if taken.datagrams == 0 { empty_turns + 1 } else { 0 };
+        if empty_turns == 2 && io.is_awaited() {
+            std::thread::sleep(LATER_CHECK);
+            empty_turns = 1;
+        }
         if stop.left().is_zero() {
             return io.wait(Wait::Look);
         }
@@ -94,7 +102,7 @@ where
             Err(_) => {
                 tally.panics += 1;
                 // One that was only being read goes on, alone.
-                tally.silent = tally.received - tally.answered;
+                tally.silent = tally.received - tally.answered - tally.later;
                 counters.add(&tally);
                 all.datagrams += 1;
                 *responder = responders.responder();
@@ -114,6 +122,9 @@ pub(super) fn cpus() -> Vec<usize> {
 pub(super) fn count(cpus: &[usize]) -> usize {
     std::thread::available_parallelism().map_or(cpus.len(), |quota| quota.get().min(cpus.len()))
 }
+
+/// How often a worker that stops looks whether answers are still to come.
+const LATER_CHECK: Duration = Duration::from_millis(5);
 
 /// Ties the calling thread to one CPU. Where that is refused it stays free, which costs speed and nothing else.
 pub(super) fn pin(cpu: usize) {

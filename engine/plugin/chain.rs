@@ -3,9 +3,23 @@
 use domain::base::iana::exterr::ExtendedErrorCode;
 use domain::base::iana::{Class, OptRcode};
 
-use super::{Context, Failure, Flow, Plugin};
+use super::later::Brought;
+use super::{Context, Errand, Failure, Flow, Plugin, Recall};
 use crate::wire::{Query, Response};
 use crate::zone::SetId;
+
+/// What became of a query in the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The response is complete.
+    Answer,
+    /// Nothing is to be sent.
+    Silence,
+    /// The plugin at this place has to wait for its answer.
+    Later(usize),
+    /// The response is complete, out of what was kept; it is time to ask the plugin at this place anew.
+    Refresh(usize),
+}
 
 /// The plugins of a server block in the order of the registry.
 pub struct Chain {
@@ -47,9 +61,9 @@ impl Chain {
     }
 
     /// Asks the plugins until one has the answer, then shows the answer to those that were asked before, last first.
-    /// False if nothing is to be sent.
     #[inline]
-    pub fn run(&self, query: &Query, response: &mut Response<'_>, context: &mut Context<'_>) -> bool {
+    pub fn run(&self, query: &Query, response: &mut Response<'_>, context: &mut Context<'_>) -> Outcome {
+        let mut outcome = Outcome::Answer;
         let mut asked = 0;
         let mut flow = Flow::Next;
         for plugin in &self.plugins {
@@ -63,8 +77,13 @@ impl Chain {
         }
         match flow {
             Flow::Done => context.answered = Some(asked),
-            Flow::Drop => return false,
+            Flow::Drop => return Outcome::Silence,
             Flow::Rcode(rcode) => fail(response, rcode),
+            Flow::Later => match self.recall(asked, query, response, context) {
+                Recall::Nothing => return Outcome::Later(asked),
+                Recall::Answer => {}
+                Recall::Refresh => outcome = Outcome::Refresh(asked),
+            },
             Flow::Next => {
                 fail(response, self.unanswered(query.qclass, context));
                 if response.rcode == OptRcode::REFUSED {
@@ -75,9 +94,72 @@ impl Chain {
                 }
             }
         }
+        self.show(asked, query, response, context);
+        if context.silence { Outcome::Silence } else { outcome }
+    }
+
+    /// Shows the answer to the plugins before a place, last first.
+    #[inline]
+    fn show(&self, asked: usize, query: &Query, response: &mut Response<'_>, context: &mut Context<'_>) {
         for plugin in self.plugins[..asked].iter().rev() {
             plugin.response(query, response, context);
         }
+    }
+
+    /// Asks the plugins before the one that would have to wait whether they have kept the answer.
+    #[cold]
+    fn recall(&self, place: usize, query: &Query, response: &mut Response<'_>, context: &mut Context<'_>) -> Recall {
+        for (at, plugin) in self.plugins[..place].iter().enumerate() {
+            let recall = plugin.recall(query, response, context);
+            if recall != Recall::Nothing {
+                context.answered = Some(at);
+                return recall;
+            }
+        }
+        Recall::Nothing
+    }
+
+    /// The name of the plugin at a place.
+    pub(super) fn name(&self, place: usize) -> &'static str {
+        self.plugins[place].name()
+    }
+
+    /// The errand of the plugin at a place.
+    pub(super) fn errand(
+        &self,
+        place: usize,
+        query: &Query,
+        head: &[u8],
+        context: &Context<'_>,
+    ) -> Result<Errand, (OptRcode, Failure)> {
+        self.plugins[place].errand(query, head, context)
+    }
+
+    /// Lets the plugins before a place keep what was brought; one that kept an older answer may have a better one.
+    pub(super) fn keep(&self, place: usize, query: &Query, brought: Brought) -> Brought {
+        self.plugins[..place].iter().rev().fold(brought, |brought, plugin| plugin.keep(query, brought))
+    }
+
+    /// Completes the answer with what the plugin at a place waited for; false if nothing is to be sent.
+    pub(super) fn conclude(
+        &self,
+        place: usize,
+        brought: Brought,
+        query: &Query,
+        response: &mut Response<'_>,
+        context: &mut Context<'_>,
+    ) -> bool {
+        match brought {
+            Ok(received) => {
+                response.take(&received, 0, query);
+                context.answered = Some(place);
+            }
+            Err((rcode, failure)) => {
+                fail(response, rcode);
+                context.failure = Some(failure);
+            }
+        }
+        self.show(place, query, response, context);
         !context.silence
     }
 

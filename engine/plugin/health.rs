@@ -92,7 +92,7 @@ fn is_healthy(listen: SocketAddr) -> io::Result<bool> {
 /// Writes the metrics.
 fn write(text: &mut Text) {
     let name = "coredns_health_request_duration_seconds";
-    DURATIONS.write(text, name, "How long the server's own requests for /health took.");
+    DURATIONS.write(text, name, "How long the server's own requests for /health took.", &[]);
     let name = "coredns_health_request_failures_total";
     let failures = FAILURES.load(Ordering::Relaxed);
     text.counter(name, "How many of the server's own requests for /health failed.", &[], failures);

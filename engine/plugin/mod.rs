@@ -4,7 +4,8 @@
 //! has one row. A plugin is a stage: [`Plugin::query`] is asked in the registry's order until one of them answers, then
 //! [`Plugin::response`] of those asked before sees the final answer. A new plugin is a file and a row.
 //!
-//! On the query line a plugin opens no socket, takes no lock and waits for nothing.
+//! On the query line a plugin opens no socket, takes no lock and waits for nothing. What has to be waited for leaves the
+//! line: [`later`] tells how.
 
 mod chain;
 mod context;
@@ -22,10 +23,12 @@ mod endpoint;
 mod errors;
 mod expression;
 mod file;
+mod forward;
 mod header;
 mod health;
 mod hosts;
 mod housekeeping;
+mod later;
 mod loadbalance;
 mod log;
 mod minimal;
@@ -46,10 +49,11 @@ mod watched;
 mod whoami;
 mod zones;
 
-pub use chain::Chain;
+pub use chain::{Chain, Outcome};
 pub use context::{Arrival, Context, Failure, Transport};
 pub use endpoint::{Endpoint, Life, Reply};
 pub use housekeeping::{Housekeeping, Task};
+pub use later::{Brought, Errand, Later};
 pub use pocketbase::{Password, Pocketbase};
 pub use prometheus::Counters;
 pub use registry::{is_known, names};
@@ -74,6 +78,22 @@ pub trait Plugin: Send + Sync {
 
     /// Sees, and may change, the answer to a query that this plugin passed on.
     fn response(&self, _query: &Query, _response: &mut Response<'_>, _context: &mut Context<'_>) {}
+
+    /// What brings the answer to a query that it has returned [`Flow::Later`] for. `head` is the client's message up to
+    /// the end of its question. On an error the client is told this rcode at once.
+    fn errand(&self, _query: &Query, _head: &[u8], _: &Context<'_>) -> Result<Errand, (OptRcode, Failure)> {
+        Err((OptRcode::SERVFAIL, Failure { plugin: self.name(), text: "nobody can be asked" }))
+    }
+
+    /// Answers a query that a plugin behind it would have to wait for, if it has kept the answer.
+    fn recall(&self, _query: &Query, _response: &mut Response<'_>, _context: &mut Context<'_>) -> Recall {
+        Recall::Nothing
+    }
+
+    /// Keeps what a plugin behind it has brought, or gives what is better.
+    fn keep(&self, _query: &Query, brought: Brought) -> Brought {
+        brought
+    }
 
     /// Whether it answers queries of a class other than IN.
     fn sees(&self, _class: Class) -> bool {
@@ -112,6 +132,19 @@ pub enum Flow {
     Rcode(OptRcode),
     /// Nothing is sent.
     Drop,
+    /// The answer has to be waited for: [`Plugin::errand`] brings it.
+    Later,
+}
+
+/// What a plugin has kept of an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recall {
+    /// None, or it is too old.
+    Nothing,
+    /// The response is complete.
+    Answer,
+    /// The response is complete, and it is time to fetch the answer anew.
+    Refresh,
 }
 
 /// The host's name, or `localhost` where it has none.

@@ -2,8 +2,9 @@
 
 use super::corefile::{ConfigError, Directive};
 use super::{
-    Plugin, Setup, acl, any, auto, bind, bufsize, chaos, debug, errors, file, header, health, hosts, loadbalance, log,
-    minimal, multisocket, nsid, pocketbase, prometheus, ready, reload, root, rrl, template, timeouts, whoami,
+    Plugin, Setup, acl, any, auto, bind, bufsize, chaos, debug, errors, file, forward, header, health, hosts,
+    loadbalance, log, minimal, multisocket, nsid, pocketbase, prometheus, ready, reload, root, rrl, template, timeouts,
+    whoami,
 };
 
 /// Sets up a plugin for one server block from all its lines there; None if it has no part in the chain.
@@ -94,7 +95,7 @@ const ORDER: &[Row] = &[
     place("secondary"),
     place("etcd"),
     place("loop"),
-    place("forward"),
+    plugin("forward", forward::setup),
     place("grpc"),
     place("erratic"),
     plugin("whoami", whoami::setup),

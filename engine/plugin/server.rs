@@ -10,7 +10,8 @@ use domain::base::iana::exterr::ExtendedErrorCode;
 use domain::base::iana::{Class, OptRcode, Rtype};
 use store::Name;
 
-use super::{Arrival, Chain, Context, Counters, Switch, Timeouts, Transport};
+use super::later::{Asked, Waiting};
+use super::{Arrival, Chain, Context, Counters, Failure, Later, Outcome, Switch, Timeouts, Transport};
 use crate::wire::options::{self, Options};
 use crate::wire::{CookieSecrets, Edns, QName, Query, Response, Verdict, reject};
 use crate::zone::{Ahead, Depths, Hub, OwnedSet, Reader, SetId, Snapshot};
@@ -138,6 +139,8 @@ pub struct Batch<'w> {
     snapshot: &'w Snapshot,
     queries: &'w mut [Query; AHEAD],
     ways: [Way<'w>; AHEAD],
+    /// The last query that was answered with silence, if its answer only has to be waited for.
+    later: Option<Box<Later>>,
 }
 
 /// What is known of a message before its answer is made.
@@ -173,6 +176,7 @@ impl Worker {
             snapshot: self.reader.snapshot(),
             queries: &mut self.queries,
             ways: [nothing; AHEAD],
+            later: None,
         }
     }
 
@@ -213,6 +217,12 @@ impl<'w> Batch<'w> {
         }
     }
 
+    /// The query that was answered last, with silence, if its answer only has to be waited for.
+    #[inline]
+    pub fn later(&mut self) -> Option<Box<Later>> {
+        self.later.take()
+    }
+
     /// Answers the message that was read at a place, and with which `buffer` begins, in place; gives the length of the
     /// answer in octets; None for silence. The answer is never longer than `buffer`.
     #[inline]
@@ -242,8 +252,21 @@ impl<'w> Batch<'w> {
                     failure: None,
                     silence: false,
                 };
-                if !chain.run(query, &mut response, &mut context) {
-                    return None;
+                match chain.run(query, &mut response, &mut context) {
+                    Outcome::Answer => {}
+                    Outcome::Silence => return None,
+                    waits => {
+                        let later =
+                            put_off(waits, self.server, chain, counters.as_ref(), query, &mut response, context);
+                        match later {
+                            PutOff::Not => {}
+                            PutOff::Silence => return None,
+                            PutOff::Until(later) => {
+                                self.later = Some(later);
+                                return None;
+                            }
+                        }
+                    }
                 }
             }
             found => {
@@ -258,6 +281,63 @@ impl<'w> Batch<'w> {
             }
         }
         Some(response.finish())
+    }
+}
+
+/// What becomes of a query whose answer has to be waited for.
+enum PutOff {
+    /// The response is complete.
+    Not,
+    /// Nothing is sent.
+    Silence,
+    /// The answer comes later.
+    Until(Box<Later>),
+}
+
+/// Sends for an answer that has to be waited for, or that is to be kept anew.
+#[cold]
+fn put_off(
+    outcome: Outcome,
+    server: &Server,
+    chain: &Arc<Chain>,
+    counters: Option<&Arc<Counters>>,
+    query: &Query,
+    response: &mut Response<'_>,
+    mut context: Context<'_>,
+) -> PutOff {
+    let (Outcome::Later(place) | Outcome::Refresh(place)) = outcome else { return PutOff::Not };
+    let full =
+        || (OptRcode::SERVFAIL, Failure { plugin: chain.name(place), text: "too many queries wait for an answer" });
+    let begun = Waiting::take().ok_or_else(full).and_then(|waiting| {
+        let errand = chain.errand(place, query, response.head(), &context)?;
+        let asked = Asked {
+            chain: Arc::clone(chain),
+            place,
+            query: query.clone(),
+            response: response.park(),
+            arrival: *context.arrival,
+            hub: Arc::clone(&server.hub),
+            started: context.started,
+            has_cookie: context.has_cookie,
+            counters: counters.cloned(),
+        };
+        Ok(Later::new(errand, waiting, asked))
+    });
+    match (outcome, begun) {
+        (Outcome::Later(_), Ok(later)) => PutOff::Until(Box::new(later)),
+        (Outcome::Later(_), Err(error)) => {
+            let brought = chain.keep(place, query, Err(error));
+            match chain.conclude(place, brought, query, response, &mut context) {
+                true => PutOff::Not,
+                false => PutOff::Silence,
+            }
+        }
+        (_, begun) => {
+            if let Ok(later) = begun {
+                later.start_for_keeping();
+            }
+            PutOff::Not
+        }
     }
 }
 

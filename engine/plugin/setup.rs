@@ -12,7 +12,7 @@ use super::corefile::{ConfigError, Corefile, Directive, Scheme, ServerBlock, Ser
 use super::server::Kept;
 use super::{Chain, Counters, Endpoint, Life, Plugin, Pocketbase, Reload, Routes, Server, Task, Timeouts};
 use super::{pocketbase, prometheus, registry};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Text};
 use crate::zone::{Hub, OwnedSet, SetId};
 
 /// Where environment variables come from.
@@ -61,6 +61,17 @@ pub struct Services {
     pub sockets: Option<Option<usize>>,
     /// How often to look at the Corefile, if at all.
     pub reload: Option<Reload>,
+    /// Whose metrics have been added for all server blocks.
+    pub(super) counted: BTreeSet<&'static str>,
+}
+
+impl Services {
+    /// Adds metrics that all server blocks share, once.
+    pub(super) fn add_metrics_once(&mut self, of: &'static str, write: fn(&mut Text)) {
+        if self.counted.insert(of) {
+            self.metrics.add(write);
+        }
+    }
 }
 
 /// A server that only needs its listeners opened.

@@ -2,7 +2,7 @@
 //!
 //! [`Query`] is made by [`Query::read`], which is the only place that judges a message from outside; what it refuses
 //! comes back as a [`Verdict`] that says how. [`Response`] appends prepared records behind the question in the same
-//! buffer. [`options`] is what an OPT record asks for. [`QName`] is a lower-case name that can be cut at any label.
+//! buffer. [`Received`] is what another server answered, which a `Response` can take over. [`options`] is what an OPT record asks for. [`QName`] is a lower-case name that can be cut at any label.
 //!
 //! No I/O, no threads, no locks, no clock, no allocation.
 
@@ -10,12 +10,14 @@ mod cookie;
 mod name;
 pub mod options;
 mod query;
+mod received;
 mod response;
 
 pub use cookie::CookieSecrets;
 pub use name::QName;
 pub use query::{Edns, Query, Refusal, Verdict};
-pub use response::{Flag, Full, RecordAt, Response, Section, Template, reject};
+pub use received::{Received, ask};
+pub use response::{Flag, Full, Parked, RecordAt, Response, Section, Template, reject};
 
 /// Octets of a message header (RFC 1035 §4.1.1); the question's name always starts here.
 pub const HEADER_OCTETS: usize = 12;

@@ -8,6 +8,7 @@ use super::options::Options;
 use super::{HEADER_OCTETS, QName};
 
 /// A query with exactly one question, whole and well formed.
+#[derive(Clone)]
 pub struct Query {
     /// The message id, echoed in the answer.
     pub id: u16,

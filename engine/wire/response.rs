@@ -1,6 +1,7 @@
 //! The answer, written into the buffer that the query came in.
 
 mod edit;
+mod taken;
 
 use domain::base::iana::OptRcode;
 use domain::base::iana::exterr::ExtendedErrorCode;
@@ -9,6 +10,7 @@ use super::HEADER_OCTETS;
 use super::options;
 use super::query::{Opt, Query, Verdict};
 pub use edit::{Flag, RecordAt};
+pub use taken::Parked;
 
 /// Records as they are kept ready: each begins with a two-octet pointer to the question's name.
 #[derive(Clone, Copy, Debug)]

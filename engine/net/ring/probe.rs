@@ -53,7 +53,7 @@ fn loopback_pair() -> io::Result<(Endpoint, UdpSocket)> {
     client.connect(local)?;
     // Nobody else's datagrams are answered while we try.
     served.connect(client.local_addr()?)?;
-    Ok((Endpoint { socket: served.into(), listener: 0, local, wildcard: false }, client))
+    Ok((Endpoint { socket: std::sync::Arc::new(served.into()), listener: 0, local, wildcard: false }, client))
 }
 
 /// How long a datagram may take to reach ourselves.
