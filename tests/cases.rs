@@ -102,7 +102,7 @@ pub(crate) struct Expected {
     pub(crate) sections: BTreeMap<String, Vec<String>>,
     counts: BTreeMap<String, usize>,
     /// EDNS options, `CODE HEX` each; an expected one may end with `*` for anything.
-    options: Vec<String>,
+    pub(crate) options: Vec<String>,
 }
 
 impl Expected {

@@ -108,17 +108,17 @@ pub(crate) fn answer(message: &[u8], flags: [u8; 2], addresses: &[u8], ttl: u8) 
 }
 
 /// Answers every question with 192.0.2.N, recursion available.
-fn says(number: u8) -> impl Fn(&[u8], bool) -> Vec<Vec<u8>> + Send + Sync + 'static {
+pub(crate) fn says(number: u8) -> impl Fn(&[u8], bool) -> Vec<Vec<u8>> + Send + Sync + 'static {
     move |message, _| vec![answer(message, [0, 0x80], &[number], 60)]
 }
 
 /// Never answers.
-fn silent(_: &[u8], _: bool) -> Vec<Vec<u8>> {
+pub(crate) fn silent(_: &[u8], _: bool) -> Vec<Vec<u8>> {
     Vec::new()
 }
 
 /// zonda with `forward` lines for `example.org` and below, and another block that is quick to say that it is there.
-fn start(lines: &str, io: &str) -> Program {
+pub(crate) fn start(lines: &str, io: &str) -> Program {
     let corefile = format!(
         "example.org:PORT {{\n    bind 127.0.0.1\n    errors\n    {lines}\n}}\n.:PORT {{\n    bind 127.0.0.1\n    whoami\n}}\n"
     );
@@ -131,7 +131,7 @@ fn start(lines: &str, io: &str) -> Program {
 }
 
 /// The rcode of a question, or the last octets of the addresses in its answer.
-fn found(message: &[u8]) -> String {
+pub(crate) fn found(message: &[u8]) -> String {
     let mut found = describe(message);
     let answers = found.sections.remove("answer").unwrap_or_default();
     match answers.is_empty() {
@@ -141,7 +141,7 @@ fn found(message: &[u8]) -> String {
 }
 
 /// A question for an address.
-fn a(qname: &str) -> Question {
+pub(crate) fn a(qname: &str) -> Question {
     Question::new(qname, Rtype::A)
 }
 
@@ -407,7 +407,7 @@ fn a_flood_of_names_is_bounded_and_passes() {
 }
 
 /// The value of a metric without labels.
-fn value(port: u16, metric: &str) -> u64 {
+pub(crate) fn value(port: u16, metric: &str) -> u64 {
     samples(port, metric).first().map_or(0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
 }
 

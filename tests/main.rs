@@ -1,6 +1,7 @@
 //! zonda from outside: what it answers, what it prints, what it keeps.
 //!
 //! * `any_message`: what holds for the answer to any octets
+//! * `cache`: what is kept of upstreams' answers
 //! * `cases`: zones, questions and the expected answers as text, one file a topic under `cases/`
 //! * `packets`: messages octet for octet, `cases/packets.packets`
 //! * `support`: servers to ask, in memory, over sockets and as the real program
@@ -18,6 +19,7 @@
 //! * `readme`: every example of the README
 
 mod any_message;
+mod cache;
 mod cases;
 mod durability;
 mod forward;

@@ -83,6 +83,7 @@ fn corefile_examples_start() {
         "auto/mod.rs",
         "bind.rs",
         "bufsize.rs",
+        "cache/mod.rs",
         "chaos.rs",
         "debug.rs",
         "errors.rs",

@@ -17,6 +17,7 @@ mod any;
 mod auto;
 mod bind;
 mod bufsize;
+mod cache;
 mod chaos;
 mod debug;
 mod endpoint;

@@ -2,7 +2,7 @@
 
 use super::corefile::{ConfigError, Directive};
 use super::{
-    Plugin, Setup, acl, any, auto, bind, bufsize, chaos, debug, errors, file, forward, header, health, hosts,
+    Plugin, Setup, acl, any, auto, bind, bufsize, cache, chaos, debug, errors, file, forward, header, health, hosts,
     loadbalance, log, minimal, multisocket, nsid, pocketbase, prometheus, ready, reload, root, rrl, template, timeouts,
     whoami,
 };
@@ -82,7 +82,7 @@ const ORDER: &[Row] = &[
     place("rewrite"),
     plugin("acl", acl::setup),
     plugin("pocketbase", pocketbase::setup),
-    place("cache"),
+    plugin("cache", cache::setup),
     plugin("header", header::setup),
     place("dnssec"),
     place("tls"),

@@ -332,10 +332,13 @@ fn put_off(
                 false => PutOff::Silence,
             }
         }
-        (_, begun) => {
-            if let Ok(later) = begun {
-                later.start_for_keeping();
-            }
+        (_, Ok(later)) => {
+            later.start_for_keeping();
+            PutOff::Not
+        }
+        (_, Err(error)) => {
+            // The client has its answer; who waits for a better one is told.
+            let _ = chain.keep(place, query, Err(error));
             PutOff::Not
         }
     }

@@ -34,6 +34,8 @@ pub struct Setup<'s> {
     pub(super) root: Option<PathBuf>,
     /// The addresses that the block listens on; none is all.
     pub(super) binds: Vec<IpAddr>,
+    /// The port of its first zone.
+    pub(super) port: u16,
     /// What TCP clients may take, if the block says so.
     pub(super) timeouts: Option<Timeouts>,
 }
@@ -95,6 +97,12 @@ impl Setup<'_> {
         let kept = &self.previous?.kept.databases;
         let is_same = |(dir, ttl, _): &&(PathBuf, u32, SetId)| dir == data_dir && *ttl == default_ttl;
         kept.iter().filter(is_same).map(|(_, _, id)| *id).find(is_free)
+    }
+
+    /// The block's first address as metrics name it, known to plugins behind `bind`.
+    pub(super) fn server(&self) -> String {
+        let address = self.binds.first().copied().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        server_label(SocketAddr::new(address, self.port))
     }
 
     /// A path of the Corefile, below `root` if it is relative.
@@ -203,6 +211,7 @@ pub fn pocketbases(
             services: &mut services,
             root: None,
             binds: Vec::new(),
+            port: 0,
             timeouts: None,
         };
         let lines = lines_of(block, "pocketbase");
@@ -228,8 +237,17 @@ fn set_up_block(
         faults.push(ConfigError::plain(format!("cannot serve {key} - this build listens on dns:// only")));
     }
     let zones: Vec<Name> = block.keys.iter().map(|key| key.zone.clone()).collect();
-    let mut setup =
-        Setup { zones: &zones, hub, environment, previous, services, root: None, binds: Vec::new(), timeouts: None };
+    let mut setup = Setup {
+        zones: &zones,
+        hub,
+        environment,
+        previous,
+        services,
+        root: None,
+        binds: Vec::new(),
+        port: block.keys.first().map_or(0, |key| key.port),
+        timeouts: None,
+    };
     let mut plugins: Vec<Box<dyn Plugin>> = Vec::new();
     for row in registry::rows() {
         let lines = lines_of(block, row.name);

@@ -151,14 +151,25 @@ impl Received {
     /// How long its denial may be kept: the lower of the SOA's TTL and its last field (RFC 2308 §5); None without an SOA in
     /// the authority section.
     pub fn denial_ttl(&self) -> Option<u32> {
+        let (ttl_at, end) = self.authority(Rtype::SOA)?;
+        let last = self.octets.get(end - 4..)?.first_chunk::<4>()?;
+        Some(self.ttl_at(ttl_at)?.min(u32::from_be_bytes(*last)))
+    }
+
+    /// Whether its authority section has a record of this type.
+    pub fn has_authority(&self, rtype: Rtype) -> bool {
+        self.authority(rtype).is_some()
+    }
+
+    /// The first record of a type in the authority section: where its TTL stands, and where it ends.
+    fn authority(&self, wanted: Rtype) -> Option<(u16, usize)> {
         let mut parser = Parser::from_ref(&self.octets[..self.ends[2]]);
         parser.advance(self.ends[1]).ok()?;
         for _ in 0..self.counts[1] {
             let mut ttls = Vec::new();
             let (rtype, _) = skip_record(&mut parser, &mut ttls)?;
-            if rtype == Rtype::SOA {
-                let last = self.octets.get(parser.pos() - 4..)?.first_chunk::<4>()?;
-                return Some(self.ttl_at(*ttls.first()?)?.min(u32::from_be_bytes(*last)));
+            if rtype == wanted {
+                return Some((*ttls.first()?, parser.pos()));
             }
         }
         None
