@@ -334,6 +334,9 @@ impl Serving {
                 drop(self.reload(changed));
             }
             self.switch.sweep();
+            if let Some(why) = self.services.life.failure() {
+                return Err(why.into());
+            }
             if let Some(why) = self.running.iter().find_map(net::Running::failure) {
                 return Err(why.to_string());
             }

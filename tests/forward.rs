@@ -607,6 +607,34 @@ fn faults_of_the_line_are_told() {
     }
 }
 
+#[test]
+fn loop_ends_a_server_that_forwards_to_itself_and_no_other() {
+    let (port, other) = (free_port(), free_port());
+    let corefile = |to: u16| {
+        format!(
+            "example.org:{port} {{\n    bind 127.0.0.1\n    loop\n    forward . 127.0.0.1:{to}\n}}\n.:{port} {{\n    bind 127.0.0.1\n    whoami\n}}\nexample.org:{other} {{\n    bind 127.0.0.1\n    forward . 127.0.0.1:{port}\n}}\n"
+        )
+    };
+    for to in [port, other] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("Corefile"), corefile(to)).unwrap();
+        let (code, _, stderr) = run(folder.path(), &["-conf", "Corefile"]);
+        assert_eq!(code, Some(1), "{stderr}");
+        let says =
+            stderr.contains("plugin/loop: Loop (127.0.0.1:") && stderr.contains("detected for zone \"example.org.\"");
+        assert!(says, "{stderr}");
+    }
+    let upstream = Upstream::start(says(7));
+    let mut program = start(&format!("loop\n    forward . 127.0.0.1:{}", upstream.port), "ring");
+    program.wait("the question has gone round", |_| !upstream.asked.lock().unwrap().is_empty());
+    let probe = upstream.asked.lock().unwrap()[0].0.clone();
+    assert_eq!(probe[probe.len() - 4..], [0, 13, 0, 1], "HINFO IN");
+    for number in 0..20 {
+        assert_eq!(found(&program.ask(&a(&format!("{number}.example.org.")))), "7");
+    }
+    assert!(program.has_ended().is_none());
+}
+
 /// Another server with a zone `example.org`; ended when dropped.
 struct Real(Child, u16);
 

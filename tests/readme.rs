@@ -94,6 +94,7 @@ fn corefile_examples_start() {
         "hosts/mod.rs",
         "loadbalance/mod.rs",
         "log/mod.rs",
+        "looped.rs",
         "minimal.rs",
         "multisocket.rs",
         "pocketbase.rs",

@@ -4,7 +4,7 @@
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::corefile::{ConfigError, Directive};
 
@@ -36,6 +36,7 @@ pub struct Reply {
 pub struct Life {
     stopping: AtomicBool,
     loading: Mutex<Vec<(&'static str, Arc<AtomicBool>)>>,
+    failure: OnceLock<String>,
 }
 
 impl Reply {
@@ -54,6 +55,16 @@ impl Life {
     /// Whether it is about to stop.
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// The process has to end, for this reason; the first one counts.
+    pub(super) fn fail(&self, why: String) {
+        self.failure.get_or_init(|| why);
+    }
+
+    /// Why the process has to end, if it has to.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.get().map(String::as_str)
     }
 
     /// Has the server wait for a plugin until it sets the flag.

@@ -32,6 +32,7 @@ mod housekeeping;
 mod later;
 mod loadbalance;
 mod log;
+mod looped;
 mod minimal;
 mod multisocket;
 mod nsid;

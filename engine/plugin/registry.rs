@@ -3,8 +3,8 @@
 use super::corefile::{ConfigError, Directive};
 use super::{
     Plugin, Setup, acl, any, auto, bind, bufsize, cache, chaos, debug, errors, file, forward, header, health, hosts,
-    loadbalance, log, minimal, multisocket, nsid, pocketbase, prometheus, ready, reload, root, rrl, template, timeouts,
-    whoami,
+    loadbalance, log, looped, minimal, multisocket, nsid, pocketbase, prometheus, ready, reload, root, rrl, template,
+    timeouts, whoami,
 };
 
 /// Sets up a plugin for one server block from all its lines there; None if it has no part in the chain.
@@ -94,7 +94,7 @@ const ORDER: &[Row] = &[
     plugin("auto", auto::setup),
     place("secondary"),
     place("etcd"),
-    place("loop"),
+    plugin("loop", looped::setup),
     plugin("forward", forward::setup),
     place("grpc"),
     place("erratic"),
