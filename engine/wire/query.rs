@@ -217,7 +217,9 @@ fn skip_record(parser: &mut Parser<'_, [u8]>) -> Option<Option<RawOpt>> {
     let class = parser.parse_u16_be().ok()?;
     let ttl = parser.parse_u32_be().ok()?;
     let rdata_len = usize::from(parser.parse_u16_be().ok()?);
-    let rdata = parser.parse_octets(rdata_len).ok()?;
+    let rdata_at = parser.pos();
+    parser.advance(rdata_len).ok()?;
+    let rdata = parser.octets_ref().get(rdata_at..parser.pos())?;
     if rtype != Rtype::OPT {
         return Some(None);
     }
