@@ -659,7 +659,9 @@ impl Real {
         let real = Self(child, port);
         let begun = Instant::now();
         let server = SocketAddr::from(([127, 0, 0, 1], port));
-        while exchange_udp(server, &a("www.example.org.").message(), 200).is_none_or(|reply| reply[7] != 1) {
+        while exchange_udp(server, &Question { recursion_desired: true, ..a("www.example.org.") }.message(), 200)
+            .is_none_or(|reply| reply[7] != 1)
+        {
             assert!(begun.elapsed() < Duration::from_secs(20), "{program} does not start");
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -678,10 +680,9 @@ impl Drop for Real {
 #[ignore = "needs knotd and named on this machine"]
 fn knotd_and_named_are_passed_on_as_they_answer() {
     let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-    let knot = "server:\n  rundir: \"FOLDER\"\n  listen: 127.0.0.1@PORT\ndatabase:\n  storage: \"FOLDER\"\nzone:\n  - domain: example.org\n    file: \"ZONE\"\n    zonefile-sync: -1\n    journal-content: none\n    zonefile-load: whole\n";
     let named = "options { directory \"FOLDER\"; pid-file none; session-keyfile \"FOLDER/key\"; listen-on port PORT { 127.0.0.1; }; listen-on-v6 { none; }; recursion no; minimal-responses yes; };\ncontrols { };\nzone example.org { type primary; file \"ZONE\"; };\n";
     let upstreams = [
-        Real::start(folders[0].path(), "knotd", &["-c"], knot).expect("knotd"),
+        Real::start(folders[0].path(), "knotd", &["-c"], KNOTD).expect("knotd"),
         Real::start(folders[1].path(), "named", &["-f", "-n", "1", "-c"], named).expect("named"),
     ];
     for upstream in &upstreams {
@@ -711,3 +712,27 @@ fn knotd_and_named_are_passed_on_as_they_answer() {
         }
     }
 }
+
+#[test]
+#[ignore = "needs knotd and named on this machine"]
+fn a_real_resolver_is_asked_through_the_cache() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let authority = Real::start(folders[0].path(), "knotd", &["-c"], KNOTD).expect("knotd");
+    let resolver = "options { directory \"FOLDER\"; pid-file none; session-keyfile \"FOLDER/key\"; managed-keys-directory \"FOLDER\"; listen-on port PORT { 127.0.0.1; }; listen-on-v6 { none; }; recursion yes; allow-recursion { any; }; dnssec-validation no; empty-zones-enable no; forward only; forwarders { 127.0.0.1 port AUTHORITY; }; };\ncontrols { };\n"
+        .replace("AUTHORITY", &authority.1.to_string());
+    let resolver = Real::start(folders[1].path(), "named", &["-f", "-n", "1", "-c"], &resolver).expect("named");
+    let program = start(&format!("cache\n    forward . 127.0.0.1:{}", resolver.1), "ring");
+    let ask = |question: Question| describe(&program.ask(&Question { recursion_desired: true, ..question }));
+    for _ in 0..2 {
+        let alias = ask(a("alias.example.org."));
+        assert_eq!(alias.status, ["NOERROR", "rd", "ra"]);
+        assert_eq!(alias.sections["answer"].len(), 2);
+        assert_eq!(ask(a("nx.example.org.")).status[0], "NXDOMAIN");
+        assert_eq!(ask(Question { edns_size: Some(4096), ..a("many.example.org.") }).status[..2], ["NOERROR", "tc"]);
+        let many = Question { recursion_desired: true, ..a("many.example.org.") };
+        assert_eq!(exchange_tcp(program.dns(), &[many.message()])[0][7], 90);
+    }
+}
+
+/// Configuration of knotd.
+const KNOTD: &str = "server:\n  rundir: \"FOLDER\"\n  listen: 127.0.0.1@PORT\ndatabase:\n  storage: \"FOLDER\"\nzone:\n  - domain: example.org\n    file: \"ZONE\"\n    zonefile-sync: -1\n    journal-content: none\n    zonefile-load: whole\n";

@@ -5,6 +5,7 @@ use domain::base::iana::{Class, Rcode};
 use store::Rtype;
 
 use crate::cases::describe;
+use crate::forward::{Upstream, answer, found};
 use crate::support::{Program, Question, exchange_tcp, free_port, run};
 
 /// The zone file of the manual.
@@ -141,6 +142,8 @@ fn a_misplaced_line_is_named_with_its_line() {
         ("health\n. {\n    whoami\n}\n", "Corefile:2 - Error during parsing: Unknown directive '.'"),
         (". {\n    whoami\n    foo\n}\n", "Corefile:3 - Error during parsing: Unknown directive 'foo'"),
         (". {\n    kubernetes\n}\n", "Corefile:2 - Error during parsing: Unknown directive 'kubernetes'"),
+        (". {\n    cache\n    unbound\n    log\n}\n", "Corefile:3 - Error during parsing: Unknown directive 'unbound'"),
+        (". {\n    redis\n}\n", "Corefile:2 - Error during parsing: Unknown directive 'redis'"),
         (".:1054 {\n whoami\n}\n.:1054 {\n whoami\n}\n", "cannot serve dns://.:1054 - it is already defined"),
         (". {\n    log . {common} {\n        class foo\n    }\n}\n", "plugin/log: invalid Class: foo"),
         (". {\n    bind nowhere0\n}\n", "plugin/bind: not a valid IP address or interface name: \"nowhere0\""),
@@ -158,4 +161,69 @@ fn a_misplaced_line_is_named_with_its_line() {
         assert_eq!(code, Some(1), "{corefile}{stderr}");
         assert!(stderr.contains(error), "{corefile}{stderr}");
     }
+}
+
+/// A resolver that says which one it is, and how often it was asked.
+fn resolver(number: u8) -> Upstream {
+    Upstream::start(move |message, _| vec![answer(message, [0, 0x80], &[number], 60)])
+}
+
+#[test]
+fn forward_and_cache_stand_in_front_of_a_resolver() {
+    let resolver = resolver(7);
+    let corefile = format!(
+        ".:PORT {{\n    bind 127.0.0.1\n    forward . 127.0.0.1:{}\n    cache\n    log\n    errors\n}}\n",
+        resolver.port
+    );
+    let mut program = Program::start(&corefile, &[]);
+    for _ in 0..5 {
+        let question = Question { recursion_desired: true, ..Question::new("www.example.com.", Rtype::A) };
+        let reply = program.ask(&question);
+        assert_eq!(describe(&reply).status, ["NOERROR", "rd", "ra"]);
+        assert_eq!(found(&reply), "7");
+    }
+    assert_eq!(resolver.count("www.example.com."), 1);
+    program.wait("each is logged", |program| program.text().matches("\"A IN www.example.com. udp").count() == 5);
+}
+
+#[test]
+fn names_are_split_by_zone_between_lines_and_between_blocks() {
+    let (inside, outside) = (resolver(1), resolver(2));
+    let (to, hosts) = (format!("127.0.0.1:{}", inside.port), format!("127.0.0.1:{}", outside.port));
+    let lines =
+        format!(".:PORT {{\n    bind 127.0.0.1\n    forward example.org {to}\n    forward . {hosts}\n    cache\n}}\n");
+    let blocks = format!(
+        "example.org:PORT {{\n    bind 127.0.0.1\n    forward . {to}\n    cache\n}}\n.:PORT {{\n    bind 127.0.0.1\n    forward . {hosts}\n    cache\n}}\n"
+    );
+    for corefile in [lines, blocks] {
+        let program = Program::start(&corefile, &[]);
+        for (qname, expected) in [
+            ("www.example.org.", "1"),
+            ("EXAMPLE.org.", "1"),
+            ("www.example.net.", "2"),
+            ("notexample.org.", "2"),
+            ("org.", "2"),
+        ] {
+            for _ in 0..2 {
+                assert_eq!(found(&program.ask(&Question::new(qname, Rtype::A))), expected, "{corefile}{qname}");
+            }
+        }
+    }
+    // Once for each configuration.
+    assert_eq!((inside.count("www.example.org."), outside.count("www.example.net.")), (2, 2));
+}
+
+#[test]
+fn a_zone_of_ones_own_is_answered_and_the_rest_forwarded() {
+    let resolver = resolver(7);
+    let corefile = format!(
+        "example.org:PORT {{\n    bind 127.0.0.1\n    file db.example.org\n    log\n}}\n.:PORT {{\n    bind 127.0.0.1\n    forward . 127.0.0.1:{}\n    cache 30\n}}\n",
+        resolver.port
+    );
+    let program = Program::start(&corefile, &[("db.example.org", DB_EXAMPLE_ORG)]);
+    let status = |qname: &str| describe(&program.ask(&Question::new(qname, Rtype::A))).status.join(" ");
+    assert_eq!(status("www.example.org."), "NOERROR aa");
+    assert_eq!(status("nx.example.org."), "NXDOMAIN aa");
+    assert_eq!(status("www.example.com."), "NOERROR ra");
+    assert_eq!(resolver.count("www.example.org.") + resolver.count("nx.example.org."), 0);
 }
