@@ -66,7 +66,9 @@ impl Upstream {
                     let mut length = [0; 2];
                     while stream.read_exact(&mut length).is_ok() {
                         let mut message = vec![0; usize::from(u16::from_be_bytes(length))];
-                        stream.read_exact(&mut message).unwrap();
+                        if stream.read_exact(&mut message).is_err() {
+                            return;
+                        }
                         noted.lock().unwrap().push((message.clone(), client.port(), true));
                         for answer in made(&message, true) {
                             stream.write_all(&(answer.len() as u16).to_be_bytes()).unwrap();
@@ -633,6 +635,73 @@ fn loop_ends_a_server_that_forwards_to_itself_and_no_other() {
         assert_eq!(found(&program.ask(&a(&format!("{number}.example.org.")))), "7");
     }
     assert!(program.has_ended().is_none());
+}
+
+/// An upstream that speaks TLS alone, with a certificate for `dns.example.net` and 127.0.0.1 that the file vouches for.
+fn tls_upstream(number: u8, authority: &Path) -> u16 {
+    use tokio_rustls::rustls::{ServerConfig, ServerConnection, StreamOwned, crypto::ring, pki_types::PrivateKeyDer};
+
+    let names = vec!["dns.example.net".to_owned(), "127.0.0.1".to_owned()];
+    let rcgen::CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(names).unwrap();
+    std::fs::write(authority, cert.pem()).unwrap();
+    let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![cert.der().clone()], key)
+        .unwrap();
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut stream = StreamOwned::new(connection, stream.unwrap());
+            std::thread::spawn(move || {
+                let mut length = [0; 2];
+                while stream.read_exact(&mut length).is_ok() {
+                    let mut message = vec![0; usize::from(u16::from_be_bytes(length))];
+                    stream.read_exact(&mut message).unwrap();
+                    let answer = answer(&message, [0, 0x80], &[number], 60);
+                    stream.write_all(&[&(answer.len() as u16).to_be_bytes()[..], &answer].concat()).unwrap();
+                }
+            });
+        }
+    });
+    port
+}
+
+#[test]
+fn tls_upstreams_have_to_show_a_good_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = folder.path().join("authority.pem");
+    let port = tls_upstream(7, &authority);
+    let tls = format!("tls {}", authority.display());
+    // Somebody else, whom nobody vouches for.
+    let stranger = tls_upstream(66, &folder.path().join("other.pem"));
+    let plain = Upstream::start(says(66));
+    for (to, options, expected) in [
+        (format!("tls://127.0.0.1:{port}%dns.example.net"), tls.clone(), "7"),
+        (format!("tls://127.0.0.1%dns.example.net:{port}"), tls.clone(), "7"),
+        (format!("tls://127.0.0.1:{port}"), tls.clone(), "7"),
+        (format!("tls://127.0.0.1:{port}"), format!("{tls}\n        tls_servername dns.example.net"), "7"),
+        (format!("tls://127.0.0.1:{port}"), format!("{tls}\n        tls_servername www.example.net"), "SERVFAIL"),
+        (format!("tls://127.0.0.1:{port}%www.example.net"), tls.clone(), "SERVFAIL"),
+        (format!("tls://127.0.0.1:{stranger}%dns.example.net"), tls.clone(), "SERVFAIL"),
+        (format!("tls://127.0.0.1:{}", plain.port), format!("{tls}\n        read_timeout 500ms"), "SERVFAIL"),
+    ] {
+        let program = start(&format!("forward . {to} {{\n        {options}\n    }}"), "ring");
+        for _ in 0..3 {
+            assert_eq!(found(&program.ask(&a("x.example.org."))), expected, "{to} {options}");
+        }
+        assert_eq!(
+            found(&exchange_tcp(program.dns(), &[a("x.example.org.").message()])[0]),
+            expected,
+            "{to} {options}"
+        );
+    }
+    assert_eq!(plain.count("x.example.org."), 0);
 }
 
 /// Another server with a zone `example.org`; ended when dropped.

@@ -3,13 +3,18 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 
 use crate::wire::{Query, Received, ask};
 
-/// A connection to an upstream that is not waiting for an answer.
-pub(super) type Connection = TcpStream;
+/// A connection to an upstream.
+pub(super) type Connection = Box<dyn Octets>;
+
+/// What can be read and written.
+pub(super) trait Octets: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Octets for S {}
 
 /// Why there is no answer, for logs.
 pub(super) type Fault = &'static str;
@@ -40,8 +45,8 @@ pub(super) async fn over_udp(
     Err(STRANGE)
 }
 
-/// Opens a connection.
-pub(super) async fn connect(address: SocketAddr, source: Option<IpAddr>) -> Result<Connection, Fault> {
+/// Opens a connection over TCP.
+pub(super) async fn connect(address: SocketAddr, source: Option<IpAddr>) -> Result<TcpStream, Fault> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.map_err(|_| NO_SOCKET)?;
     if let Some(source) = source {
         socket.bind((source, 0).into()).map_err(|_| NO_SOCKET)?;
@@ -58,6 +63,7 @@ pub(super) async fn over_stream(stream: &mut Connection, query: &Query, head: &[
     let message = ask(id, head, query);
     let framed = [&(message.len() as u16).to_be_bytes()[..], &message].concat();
     stream.write_all(&framed).await.map_err(|_| CLOSED)?;
+    stream.flush().await.map_err(|_| CLOSED)?;
     for _ in 0..STRANGE_MAX {
         let octets = read(stream).await.map_err(|_| CLOSED)?;
         if let Some(received) = Received::read(octets, id, query) {

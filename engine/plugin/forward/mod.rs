@@ -21,6 +21,8 @@
 //!     expire DURATION
 //!     max_idle_conns N
 //!     read_timeout DURATION
+//!     tls [CERT KEY] [CA]
+//!     tls_servername NAME
 //!     max_fails N
 //!     max_connect_attempts N
 //!     policy random|round_robin|sequential
@@ -37,12 +39,18 @@
 //! * **FROM** is the zone whose names are asked for elsewhere. Of several `forward` lines in one block the first that is
 //!   for a name takes it.
 //! * **TO** are up to 15 upstreams: an address with or without a port, with or without `dns://`; a file in the form of
-//!   `resolv.conf`, which stands for its name servers; or the name of a host, which is looked up at start.
+//!   `resolv.conf`, which stands for its name servers; or the name of a host, which is looked up at start. With `tls://` in
+//!   front of an address or a host it is spoken to over TLS alone (RFC 7858); `tls://ADDRESS%NAME` says whose certificate
+//!   it has to show. UDP and TCP are never used instead.
 //! * `except` are names that are left to others, with everything below them.
 //! * `force_tcp` asks over TCP always; `prefer_udp` asks over UDP even if the client came over TCP.
 //! * `expire` is how long a TCP connection to an upstream is kept for the next query; `10s` by default.
 //! * `max_idle_conns` is how many of them are kept for each upstream; without it, or with 0, all.
 //! * `read_timeout` is how long one exchange with an upstream may take; `2s` by default.
+//! * `tls` names files in PEM form: a certificate and its key to show to upstreams that ask for one, and the certificates of
+//!   those who vouch for upstreams, else those of the system.
+//! * `tls_servername` is whose certificate upstreams have to show that name nobody themselves; without it the certificate
+//!   has to be for the address.
 //! * `max_fails` is how many failures an upstream may have before it counts as down; 2 by default, 0 for never down.
 //! * `max_connect_attempts` limits the exchanges for one query; 0, the default, leaves it at twice each upstream.
 //! * `policy` says which upstream comes first: any, by chance (the default); each in its turn; or always the first.
@@ -88,6 +96,7 @@ mod exchange;
 mod line;
 mod options;
 mod targets;
+mod tls;
 mod upstream;
 
 use std::sync::Arc;

@@ -9,7 +9,8 @@ use store::{Name, name};
 
 use super::counts;
 use super::line::{Line, Policy};
-use super::targets::{self, question};
+use super::targets::{self, Target, question};
+use super::tls::{self, Tls};
 use super::upstream::{Settings, Upstream};
 use crate::plugin::Setup;
 use crate::plugin::corefile::{ConfigError, Directive, Token, duration, zones_or};
@@ -47,6 +48,7 @@ pub(super) fn read(line: &Directive, setup: &Setup<'_>) -> Result<Line, ConfigEr
         health_query: health_query(&[0], true).map_err(|why| line.error(why))?,
     };
     let mut resolver = Vec::new();
+    let (mut tls_line, mut tls_name) = (None, None);
     for property in line.properties() {
         match &property.name.text[..] {
             "except" if property.args.is_empty() => return Err(property.wrong_argument_count()),
@@ -70,6 +72,8 @@ pub(super) fn read(line: &Directive, setup: &Setup<'_>) -> Result<Line, ConfigEr
                 let invalid = |_| address.error(format!("invalid source_address: {}", address.text));
                 settings.source = Some(address.text.parse().map_err(invalid)?);
             }
+            "tls" => tls_line = Some(property),
+            "tls_servername" => tls_name = Some(property.one_argument()?),
             "resolver" if property.args.is_empty() => return Err(property.wrong_argument_count()),
             "resolver" => {
                 for address in &property.args {
@@ -80,22 +84,35 @@ pub(super) fn read(line: &Directive, setup: &Setup<'_>) -> Result<Line, ConfigEr
             _ => return Err(property.unknown_property()),
         }
     }
-    let mut addresses = Vec::new();
+    let mut found = Vec::new();
     for to in to {
-        addresses.extend(targets::read(to, &resolver, setup)?);
+        found.extend(targets::read(to, &resolver, setup)?);
     }
-    if addresses.len() > UPSTREAMS_MAX {
-        let count = addresses.len();
+    if found.len() > UPSTREAMS_MAX {
+        let count = found.len();
         return Err(line.error(format!("more than {UPSTREAMS_MAX} TOs configured: {count}")));
     }
     if let Some(source) = settings.source
-        && let Some(other) = addresses.iter().find(|address| address.is_ipv4() != source.is_ipv4())
+        && let Some(other) = found.iter().map(|to| to.address).find(|address| address.is_ipv4() != source.is_ipv4())
     {
         return Err(line.error(format!("source_address {source} cannot reach {other}")));
     }
     let settings = Arc::new(settings);
-    let upstream = |address| Arc::new(Upstream::new(address, Arc::clone(&settings), counts::of(address)));
-    new.upstreams = addresses.into_iter().map(upstream).collect();
+    // Faults of the files are told even if nobody is spoken to over TLS.
+    let speaks_tls = tls_line.is_some() || found.iter().any(|to| to.tls.is_some());
+    let config = speaks_tls.then(|| tls::config(tls_line, line, setup)).transpose()?;
+    for Target { address, tls } in found {
+        let tls = match (&config, tls) {
+            (Some(config), Some(name)) => {
+                let name = name.as_deref().or(tls_name.map(|name| &name.text[..]));
+                let invalid = || line.error(format!("invalid server name: {}", name.unwrap_or_default()));
+                let name = tls::server_name(name, address.ip()).ok_or_else(invalid)?;
+                Some(Tls { config: Arc::clone(config), name })
+            }
+            _ => None,
+        };
+        new.upstreams.push(Arc::new(Upstream::new(address, tls, Arc::clone(&settings), counts::of(address))));
+    }
     Ok(new)
 }
 

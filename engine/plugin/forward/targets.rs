@@ -12,14 +12,47 @@ use crate::plugin::corefile::{ConfigError, Token};
 use crate::plugin::later;
 use crate::wire::{Query, Received};
 
+/// What a word stands for.
+pub(super) struct Target {
+    pub(super) address: SocketAddr,
+    /// TLS is spoken, with whoever has a certificate for this name, or else for the address.
+    pub(super) tls: Option<Option<String>>,
+}
+
 /// The upstreams that a word stands for: itself, the name servers of a file, or the addresses of a host.
-pub(super) fn read(to: &Token, resolver: &[SocketAddr], setup: &Setup<'_>) -> Result<Vec<SocketAddr>, ConfigError> {
+pub(super) fn read(to: &Token, resolver: &[SocketAddr], setup: &Setup<'_>) -> Result<Vec<Target>, ConfigError> {
+    let Some(text) = to.text.strip_prefix("tls://") else {
+        let found = read_plain(to, resolver, setup)?;
+        return Ok(found.into_iter().map(|address| Target { address, tls: None }).collect());
+    };
+    // `ADDRESS%NAME`, with the port behind either.
+    let (host, name, port) = match text.split_once('%') {
+        None => (text, None, TLS_PORT),
+        Some((host, name)) => match name.rsplit_once(':') {
+            None => (host, Some(name), TLS_PORT),
+            Some((name, port)) => (host, Some(name), port.parse().map_err(|_| not_an_upstream(to))?),
+        },
+    };
+    if let Some(address) = address(host, port) {
+        return Ok(vec![Target { address, tls: Some(name.map(Into::into)) }]);
+    }
+    let (host, port) = match host.rsplit_once(':') {
+        Some((host, port)) => (host, port.parse().map_err(|_| not_an_upstream(to))?),
+        None => (host, port),
+    };
+    let name = name.unwrap_or(host).to_owned();
+    let target = |address| Target { address, tls: Some(Some(name.clone())) };
+    Ok(look_up(to, host, port, resolver)?.into_iter().map(target).collect())
+}
+
+/// Those without TLS.
+fn read_plain(to: &Token, resolver: &[SocketAddr], setup: &Setup<'_>) -> Result<Vec<SocketAddr>, ConfigError> {
     let text = to.text.strip_prefix("dns://").unwrap_or(&to.text);
     if let Some(address) = address(text, PORT) {
         return Ok(vec![address]);
     }
     if text.contains("://") {
-        return Err(to.error(format!("only dns:// upstreams are supported: {:?}", to.text)));
+        return Err(to.error(format!("only dns:// and tls:// upstreams are supported: {:?}", to.text)));
     }
     let path = setup.path(text);
     if path.is_file() {
@@ -34,6 +67,11 @@ pub(super) fn read(to: &Token, resolver: &[SocketAddr], setup: &Setup<'_>) -> Re
         Some((host, port)) => (host, port.parse().map_err(|_| not_an_upstream(to))?),
         None => (text, PORT),
     };
+    look_up(to, host, port, resolver)
+}
+
+/// The addresses of a host.
+fn look_up(to: &Token, host: &str, port: u16, resolver: &[SocketAddr]) -> Result<Vec<SocketAddr>, ConfigError> {
     // A path that is not there is no host.
     if name::parse(host, Some(&store::Name::root_bytes())).is_err() || host.contains('/') {
         return Err(not_an_upstream(to));
@@ -123,6 +161,9 @@ fn not_an_upstream(to: &Token) -> ConfigError {
 
 /// The port of DNS.
 const PORT: u16 = 53;
+
+/// The port of DNS over TLS.
+const TLS_PORT: u16 = 853;
 
 /// How long one server may take to look up a host.
 const RESOLVE_PATIENCE: Duration = Duration::from_secs(2);

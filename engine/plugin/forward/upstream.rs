@@ -9,12 +9,15 @@ use tokio::time::{sleep, timeout};
 
 use super::counts::OfUpstream;
 use super::exchange::{self, Connection, Fault};
+use super::tls::Tls;
 use crate::plugin::later;
 use crate::wire::{Query, Received};
 
 /// A server to ask.
 pub(super) struct Upstream {
     pub(super) address: SocketAddr,
+    /// What is spoken over connections; without it UDP is spoken, too.
+    tls: Option<Tls>,
     pub(super) settings: Arc<Settings>,
     pub(super) counts: Arc<OfUpstream>,
     /// Failures since it answered last.
@@ -41,9 +44,9 @@ pub(super) struct Settings {
 
 impl Upstream {
     /// One that is there.
-    pub(super) fn new(address: SocketAddr, settings: Arc<Settings>, counts: Arc<OfUpstream>) -> Self {
+    pub(super) fn new(address: SocketAddr, tls: Option<Tls>, settings: Arc<Settings>, counts: Arc<OfUpstream>) -> Self {
         let (fails, is_looked_after) = (AtomicU32::new(0), AtomicBool::new(false));
-        Self { address, settings, counts, fails, is_looked_after, idle: Mutex::default() }
+        Self { address, tls, settings, counts, fails, is_looked_after, idle: Mutex::default() }
     }
 
     /// Whether it has failed more often than it may.
@@ -63,7 +66,7 @@ impl Upstream {
     /// Asks over UDP or a stream. What is truncated over UDP is fetched over TCP; if that fails it is what there is.
     async fn exchange(&self, query: &Query, head: &[u8], is_stream: bool) -> Result<Received, Fault> {
         let patience = self.settings.read_timeout;
-        if !is_stream {
+        if !is_stream && self.tls.is_none() {
             let datagram = exchange::over_udp(self.address, self.settings.source, query, head);
             let received = timeout(patience, datagram).await.unwrap_or(Err(TOO_LATE))?;
             if !received.is_truncated() {
@@ -87,12 +90,20 @@ impl Upstream {
             }
         }
         self.counts.misses.fetch_add(1, Ordering::Relaxed);
-        let connect = exchange::connect(self.address, self.settings.source);
-        let mut connection = timeout(patience, connect).await.unwrap_or(Err(TOO_LATE))?;
+        let mut connection = timeout(patience, self.connect()).await.unwrap_or(Err(TOO_LATE))?;
         let asked = exchange::over_stream(&mut connection, query, head);
         let received = timeout(patience, asked).await.unwrap_or(Err(TOO_LATE))?;
         self.keep(connection);
         Ok(received)
+    }
+
+    /// Opens a connection.
+    async fn connect(&self) -> Result<Connection, Fault> {
+        let stream = exchange::connect(self.address, self.settings.source).await?;
+        match &self.tls {
+            None => Ok(Box::new(stream)),
+            Some(tls) => Ok(Box::new(tls.connect(stream).await?)),
+        }
     }
 
     /// The connection that was used last, if it is fresh enough.
