@@ -305,6 +305,18 @@ impl Store {
     pub fn setting(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.shared.db.read(|view| view.get(Table::Settings, key.as_bytes()))
     }
+
+    /// All such values whose keys begin with `prefix`, in order of their keys.
+    pub fn settings(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        self.shared.db.read(|view| {
+            let mut settings = Vec::new();
+            view.scan(Table::Settings, prefix.as_bytes(), &mut |key, value| {
+                settings.push((String::from_utf8_lossy(key).into_owned(), value.to_vec()));
+                Ok(true)
+            })?;
+            Ok(settings)
+        })
+    }
 }
 
 impl Shared {

@@ -113,7 +113,7 @@ fn random() -> Result<[u8; 32], AdminError> {
 }
 
 /// So many characters of `a-z0-9`, each as likely as the other.
-fn random_text(length: usize) -> Result<String, AdminError> {
+pub(super) fn random_text(length: usize) -> Result<String, AdminError> {
     let mut text = String::with_capacity(length);
     while text.len() < length {
         // 252 is the largest multiple of 36 in an octet; the rest would favour the first characters.

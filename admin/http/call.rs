@@ -8,7 +8,9 @@ use axum::Json;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value};
+use store::Name;
 
+use super::api_token::ApiToken;
 use super::body::{self, Inbound};
 use super::error::ApiError;
 use super::fields::Fields;
@@ -29,6 +31,8 @@ pub(super) struct Call {
     pub(super) query: Query,
     /// The superuser's token, if it came with one.
     pub(super) token: Option<Token>,
+    /// The API token, if it came with one to a path where that counts.
+    pub(super) api_token: Option<ApiToken>,
     /// Its body, until a handler reads it.
     pub(super) inbound: Option<Inbound>,
     /// Octets that the body may have.
@@ -51,6 +55,16 @@ impl Call {
     /// A parameter of the path.
     pub(super) fn path(&self, name: &str) -> &str {
         self.path.get(name).map_or("", String::as_str)
+    }
+
+    /// Who asks, for the history: the superuser or the name of an API token.
+    pub(super) fn who(&self) -> String {
+        self.api_token.as_ref().map_or_else(|| self.site.account.email.clone(), |token| token.name.clone())
+    }
+
+    /// Whether the right of whoever asks reaches this zone. [`super::routes`] has asked this for the zone in the path.
+    pub(super) fn covers(&self, zone: &Name) -> bool {
+        self.api_token.as_ref().is_none_or(|token| token.covers(zone))
     }
 
     /// Reads the body as it is; no octets if that was done before.

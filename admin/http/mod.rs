@@ -9,6 +9,7 @@
 //! room never answers DNS, and it never serves the well-known default password to the network ([`listen`]).
 
 mod account;
+mod api_token;
 mod attempts;
 mod auth;
 mod backup;
@@ -33,6 +34,7 @@ mod sort;
 mod stream;
 mod time;
 mod token;
+mod tokens;
 mod zonefile;
 mod zones;
 

@@ -15,12 +15,13 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, on};
 
+use super::api_token::{ApiToken, Scope};
 use super::body::Inbound;
 use super::call::{Call, Query, Reply};
 use super::error::ApiError;
 use super::fields::Fields;
 use super::site::Site;
-use super::{auth, backup, collections, listen, records, reload, zones};
+use super::{api_token, auth, backup, collections, listen, records, reload, token, tokens, zones};
 
 /// A row of the table.
 pub(super) struct Route {
@@ -45,6 +46,12 @@ pub(super) enum Right {
     Superuser,
     /// The collection of records, else 404, and a superuser's token, else 403.
     Records,
+    /// The superuser, or an API token to read: for the zone in the path, or for all zones where the path has none.
+    Read,
+    /// The same with an API token to write.
+    Write,
+    /// The superuser or any API token; the handler leaves out what the token is not for.
+    ReadOwn,
 }
 
 /// A function that answers a call.
@@ -84,10 +91,13 @@ pub(super) const ROUTES: &[Route] = routes! {
     DELETE "/api/collections/{collection}/records/{id}"       Records   NONE     records::delete;
     GET    "/api/zonda/backup"                                Superuser NONE     backup::get;
     POST   "/api/zonda/reload"                                Superuser SMALL    reload::reload;
-    GET    "/api/zonda/zones"                                 Superuser NONE     zones::list;
-    DELETE "/api/zonda/zones/{zone}"                          Superuser NONE     zones::remove;
-    GET    "/api/zonda/zones/{zone}/zonefile"                 Superuser NONE     zones::export;
-    PUT    "/api/zonda/zones/{zone}/zonefile"                 Superuser ZONEFILE zones::import;
+    GET    "/api/zonda/tokens"                                Superuser NONE     tokens::list;
+    POST   "/api/zonda/tokens"                                Superuser SMALL    tokens::create;
+    DELETE "/api/zonda/tokens/{id}"                           Superuser NONE     tokens::revoke;
+    GET    "/api/zonda/zones"                                 ReadOwn   NONE     zones::list;
+    DELETE "/api/zonda/zones/{zone}"                          Write     NONE     zones::remove;
+    GET    "/api/zonda/zones/{zone}/zonefile"                 Read      NONE     zones::export;
+    PUT    "/api/zonda/zones/{zone}/zonefile"                 Write     ZONEFILE zones::import;
 };
 
 /// No body is read.
@@ -135,27 +145,56 @@ async fn answer(
     let (parts, body) = request.into_parts();
     let inbound = Inbound::new(&parts.headers, body);
     let authorization = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let call = Call {
+    let shown = authorization.map(token::bearer).filter(|text| text.starts_with(api_token::PREFIX)).map(str::to_owned);
+    let mut call = Call {
         peer: parts.extensions.get().map_or_else(|| SocketAddr::from(([0; 4], 0)), |peer: &Peer| peer.0),
         path: params.iter().map(|(name, value)| (name.into(), value.into())).collect(),
         query: Query::parse(parts.uri.query()),
         token: authorization.and_then(|header| site.signer.check(header)),
+        api_token: None,
         headers: parts.headers,
         inbound: Some(inbound),
         body_max: route.body_max,
         site,
     };
+    // PocketBase's paths know the superuser alone.
+    if let Some(text) = shown.filter(|_| route.path.starts_with(NATIVE)) {
+        let checked = call.site.blocking(move |store| ApiToken::check(store, &text)).await?;
+        call.api_token = checked.map_err(|why| ApiError::store(&why))?;
+    }
     match route.right {
         Right::Anyone => {}
+        Right::Superuser if call.api_token.is_some() => return Err(ApiError::forbidden()),
         Right::Superuser if call.token.is_none() => return Err(ApiError::unauthorized()),
         Right::Superuser => {}
         Right::Records if !collections::is_records(call.path("collection")) => return Err(ApiError::no_collection()),
         Right::Records if call.token.is_none() => return Err(ApiError::forbidden()),
         Right::Records => {}
+        Right::Read | Right::Write | Right::ReadOwn if call.token.is_some() => {}
+        Right::Read => allow(&call, Scope::Read)?,
+        Right::Write => allow(&call, Scope::Write)?,
+        Right::ReadOwn if call.api_token.is_none() => return Err(ApiError::unauthorized()),
+        Right::ReadOwn => {}
     }
     let fields = call.query.get("fields").and_then(Fields::parse);
     let reply = (route.handler)(call).await?;
     Ok(reply.into_response(fields.as_ref()))
+}
+
+/// Lets a call by whose API token it may be: one with the scope, for the zone in the path or, without one, for all.
+fn allow(call: &Call, scope: Scope) -> Result<(), ApiError> {
+    let token = call.api_token.as_ref().ok_or_else(ApiError::unauthorized)?;
+    if token.scope < scope {
+        return Err(ApiError::new(StatusCode::FORBIDDEN, "The API token may not write."));
+    }
+    let is_covered = match call.path.contains_key("zone") {
+        true => token.covers(&zones::apex(call)?),
+        false => token.zones.is_empty(),
+    };
+    match is_covered {
+        true => Ok(()),
+        false => Err(ApiError::new(StatusCode::FORBIDDEN, "The API token is for other zones.")),
+    }
 }
 
 /// Answers what has no row.

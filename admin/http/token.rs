@@ -72,13 +72,18 @@ impl Signer {
 
     /// The token in an `Authorization` header, if it is valid. Any other makes its bearer a guest.
     pub(super) fn check(&self, header: &str) -> Option<Token> {
-        let text = match header.split_at_checked(BEARER.len()) {
-            Some((scheme, token)) if scheme.eq_ignore_ascii_case(BEARER) => token,
-            _ => header,
-        };
+        let text = bearer(header);
         let claims = jsonwebtoken::decode::<Claims>(text, &self.decoding, &self.validation).ok()?.claims;
         let is_ours = claims.collection_id == COLLECTION_ID && claims.id == self.id && claims.r#type == TYPE;
         is_ours.then(|| Token { text: text.into(), refreshable: claims.refreshable })
+    }
+}
+
+/// The token in an `Authorization` header, with its scheme or without.
+pub(super) fn bearer(header: &str) -> &str {
+    match header.split_at_checked(BEARER.len()) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case(BEARER) => token,
+        _ => header,
     }
 }
 

@@ -17,7 +17,7 @@ use super::zonefile::{self, Refusal};
 pub(super) async fn list(call: Call) -> Result<Reply, ApiError> {
     let zones = call.site.blocking(Store::zones).await?;
     let zones = zones.map_err(|why| ApiError::store(&why))?;
-    let zones = zones.iter().map(|zone| {
+    let zones = zones.iter().filter(|zone| call.covers(&zone.apex)).map(|zone| {
         json!({
             "zone": name::to_text(&zone.apex),
             "serial": zone.serial.into_int(),
@@ -47,7 +47,7 @@ pub(super) async fn import(mut call: Call) -> Result<Reply, ApiError> {
     let site = Arc::clone(&call.site);
     let permit = site.imports.acquire().await;
     let text = call.take_body().await?;
-    let who = site.account.email.clone();
+    let who = call.who();
     let imported = site.blocking(move |store| zonefile::import(store, apex, &text, who)).await?;
     drop(permit);
     match imported {
@@ -71,7 +71,7 @@ pub(super) async fn import(mut call: Call) -> Result<Reply, ApiError> {
 pub(super) async fn remove(call: Call) -> Result<Reply, ApiError> {
     let apex = apex(&call)?;
     let ops = vec![Op::RemoveZone(apex)];
-    let edit = Edit { who: call.site.account.email.clone(), api: Api::Native, ops };
+    let edit = Edit { who: call.who(), api: Api::Native, ops };
     match call.site.blocking(move |store| store.apply(edit)).await? {
         Ok(_) => Ok(Reply::Empty),
         Err(EditError::NoZone(_)) => Err(no_zone()),
@@ -80,7 +80,7 @@ pub(super) async fn remove(call: Call) -> Result<Reply, ApiError> {
 }
 
 /// The zone in the path.
-fn apex(call: &Call) -> Result<Name, ApiError> {
+pub(super) fn apex(call: &Call) -> Result<Name, ApiError> {
     name::parse(call.path("zone"), Some(&Name::root_bytes())).map_err(|why| {
         let mut faults = FieldFaults::default();
         faults.invalid("zone", &why.to_string());

@@ -11,6 +11,11 @@
 //! that the edit touched, those that their records lead to, and the apex and zone cuts above that name them as a host. So
 //! an edit costs the same in a zone of any size; signatures and the chain of a signed zone are checked at imports only.
 //!
+//! Programs need not know the superuser's password: `POST /api/zonda/tokens` with `name`, `scope` (`read` or `write`) and,
+//! where wanted, `zones` (an array of names, each with all below it) and `duration` (seconds) makes an API token for
+//! `/api/zonda/`, which goes into the header `Authorization: Bearer TOKEN`. It is shown this once; a `GET` lists the
+//! tokens, `DELETE /api/zonda/tokens/ID` voids one at once, and the history names the token that made a change.
+//!
 //! ## Syntax
 //! ```corefile
 //! pocketbase {

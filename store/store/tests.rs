@@ -445,6 +445,9 @@ fn a_restart_serves_the_same_and_lists_the_same() {
         store.set_setting("secret", Some(b"x")).unwrap();
         store.set_setting("other", Some(b"y")).unwrap();
         store.set_setting("other", None).unwrap();
+        store.set_setting("secrets", Some(b"z")).unwrap();
+        let pair = |key: &str, value: &[u8]| (key.to_owned(), value.to_vec());
+        assert_eq!(store.settings("secret").unwrap(), [pair("secret", b"x"), pair("secrets", b"z")]);
         (served(&store, &apex()), store.zones().unwrap(), store.rows(0, 1000).unwrap())
     };
     let opened = Store::open(folder.path()).unwrap();

@@ -105,10 +105,10 @@ impl Served {
         answer.body["id"].as_str().unwrap().into()
     }
 
-    /// Asks with the token, as far as there is one.
+    /// Asks with the token, as far as there is one, unless the headers show another.
     pub(super) fn ask(&self, method: &str, path: &str, headers: &[&str], body: &[u8]) -> Answer {
         let mut headers: Vec<String> = headers.iter().map(ToString::to_string).collect();
-        if !self.token.is_empty() {
+        if !self.token.is_empty() && !headers.iter().any(|header| header.starts_with("Authorization:")) {
             headers.push(format!("Authorization: {}", self.token));
         }
         if !body.is_empty() {

@@ -4,10 +4,10 @@ use axum::routing::MethodFilter;
 use serde_json::json;
 
 use super::client::{RECORDS, SUPERUSERS, Served, config, exchange};
-use crate::http::routes::{ROUTES, Right};
+use crate::http::routes::{ROUTES, Right, Route};
 
 /// The method's name.
-fn method(filter: MethodFilter) -> &'static str {
+pub(super) fn method(filter: MethodFilter) -> &'static str {
     let names = [
         (MethodFilter::GET, "GET"),
         (MethodFilter::POST, "POST"),
@@ -18,6 +18,13 @@ fn method(filter: MethodFilter) -> &'static str {
     names.iter().find(|(found, _)| *found == filter).unwrap().1
 }
 
+/// The path of a route with something in the place of each parameter.
+pub(super) fn path_of(route: &Route) -> String {
+    let path = route.path.replace("{id}", "100").replace("{zone}", "example.org");
+    let collection = if route.right == Right::Records { "coredns_records" } else { "_superusers" };
+    path.replace("{collection}", collection)
+}
+
 #[test]
 fn every_route_asks_for_its_right() {
     let mut served = Served::new();
@@ -26,9 +33,7 @@ fn every_route_asks_for_its_right() {
     let forged = Served::new().token;
     let unsigned = format!("eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.{}.", good.split('.').nth(1).unwrap());
     for route in ROUTES {
-        let path = route.path.replace("{id}", "100").replace("{zone}", "example.org");
-        let collection = if route.right == Right::Records { "coredns_records" } else { "_superusers" };
-        let path = path.replace("{collection}", collection);
+        let path = path_of(route);
         for token in ["", &forged, &unsigned, "garbage"] {
             served.token = token.into();
             let answer = served.ask(method(route.method), &path, &[], b"");
@@ -37,7 +42,9 @@ fn every_route_asks_for_its_right() {
                     (400, "An error occurred while validating the submitted data.")
                 }
                 Right::Anyone => (200, ""),
-                Right::Superuser => (401, "The request requires valid record authorization token."),
+                Right::Superuser | Right::Read | Right::Write | Right::ReadOwn => {
+                    (401, "The request requires valid record authorization token.")
+                }
                 Right::Records => (403, "Only superusers can perform this action."),
             };
             assert_eq!(answer.status, expected.0, "{path}: {answer:?}");

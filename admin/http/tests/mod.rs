@@ -5,4 +5,5 @@ mod client;
 mod general;
 mod limits;
 mod records;
+mod tokens;
 mod zones;
