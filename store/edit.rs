@@ -35,6 +35,8 @@ pub enum Op {
     /// Replaces a row with what the function makes of it; runs inside the transaction, so that reading and writing
     /// are one step. The row's zone may change.
     Update(RowId, Revision),
+    /// The same, or if no row has this id, adds the row that the function makes without one.
+    Upsert(RowId, Upsertion),
     /// Removes a row; with the last row that a client wrote the zone goes too.
     Delete(RowId),
     /// Makes the zone hold exactly these records, creating it if it is new. Rows that stay equal keep id and times.
@@ -54,6 +56,9 @@ pub enum Op {
 
 /// What an update makes of a row.
 pub type Revision = Box<dyn FnOnce(&Row) -> Result<NewRow, EditError> + Send>;
+
+/// What becomes of a row that may be there or not.
+pub type Upsertion = Box<dyn FnOnce(Option<&Row>) -> Result<NewRow, EditError> + Send>;
 
 /// A row that is to be written.
 pub struct NewRow {
@@ -114,11 +119,21 @@ pub enum EditError {
         message: String,
     },
     /// No row has this id.
-    #[error("there is no record with id {0}")]
-    NoRow(RowId),
+    #[error("there is no record with id {id}")]
+    NoRow {
+        /// Which op of the edit, counted from 0.
+        op: usize,
+        /// The id.
+        id: RowId,
+    },
     /// The chosen id belongs to another row.
-    #[error("the id {0} is taken")]
-    IdTaken(RowId),
+    #[error("the id {id} is taken")]
+    IdTaken {
+        /// Which op of the edit, counted from 0.
+        op: usize,
+        /// The id.
+        id: RowId,
+    },
     /// There is no such zone.
     #[error("there is no zone {}", crate::name::to_text(.0))]
     NoZone(Name),
@@ -128,6 +143,16 @@ pub enum EditError {
     /// The database could not take it.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl EditError {
+    /// Which op is at fault, counted from 0; `None` if it is not one op of rows.
+    pub fn op(&self) -> Option<usize> {
+        match self {
+            Self::Rule { op, .. } | Self::NoRow { op, .. } | Self::IdTaken { op, .. } => Some(*op),
+            Self::NoZone(_) | Self::History(_) | Self::Store(_) => None,
+        }
+    }
 }
 
 impl From<HistoryError> for EditError {

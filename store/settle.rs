@@ -80,7 +80,12 @@ impl Plan {
             settled?;
         }
         let named = std::mem::take(&mut stage.named);
-        plan.rows = named.into_iter().map(|row| stage.staged(row.id).cloned().unwrap_or(row)).collect();
+        // A serial is known only now.
+        let settled = |row: Row| match row.rtype {
+            Rtype::SOA => stage.staged(row.id).cloned().unwrap_or(row),
+            _ => row,
+        };
+        plan.rows = named.into_iter().map(settled).collect();
         // Pages of a table are neighbours when their keys are; random ids of a big import would touch each many times.
         plan.puts.sort_unstable_by(|a, b| (a.0 as usize, &a.1).cmp(&(b.0 as usize, &b.1)));
         plan.removes.sort_unstable_by(|a, b| (a.0 as usize, &a.1).cmp(&(b.0 as usize, &b.1)));

@@ -12,7 +12,7 @@ use domain::base::iana::Rtype;
 
 use crate::codec::Header;
 use crate::db::{Read, Table};
-use crate::edit::{EditError, NewRow, NodeData, Op, Revision};
+use crate::edit::{EditError, NewRow, NodeData, Op, Revision, Upsertion};
 use crate::import::Import;
 use crate::tables::{self, Placed, Sum};
 use crate::{Faulty, Name, Record, Row, RowId, StoreError, Timestamp, name, removed, serial, types};
@@ -106,6 +106,7 @@ impl<'a> Stage<'a> {
         match step {
             Op::Create(new) => self.create(op, new),
             Op::Update(id, change) => self.update(op, id, change),
+            Op::Upsert(id, make) => self.upsert(op, id, make),
             Op::Delete(id) => {
                 let old = self.take(op, id)?;
                 self.named.push(old.row);
@@ -132,7 +133,9 @@ impl<'a> Stage<'a> {
                 let message = "an id has 1 to 18 digits, the first not 0".to_owned();
                 return Err(rule(op, Faulty::Id, message));
             }
-            Some(id) if self.drawn.contains(&id) || self.find(id)?.is_some() => return Err(EditError::IdTaken(id)),
+            Some(id) if self.drawn.contains(&id) || self.find(id)?.is_some() => {
+                return Err(EditError::IdTaken { op, id });
+            }
             Some(id) => id,
             None => self.draw()?,
         };
@@ -143,18 +146,21 @@ impl<'a> Stage<'a> {
     /// Replaces a row.
     fn update(&mut self, op: usize, id: RowId, change: Revision) -> Result<(), EditError> {
         let old = self.take(op, id)?;
-        // The closure is the caller's: its panic must end neither the writer nor the edits of others.
-        let new = catch_unwind(AssertUnwindSafe(|| change(&old.row))).unwrap_or_else(|_| {
-            let message = format!("the change of record {id} failed in the program");
-            Err(StoreError::Internal(message).into())
-        });
-        let new = new.map_err(|error| match error {
-            EditError::Rule { field, message, .. } => rule(op, field, message),
-            other => other,
-        })?;
+        let new = called(op, id, || change(&old.row))?;
         check_row(op, &new)?;
         let placed = Placed { place: old.place, row: row(new, id, old.row.created, self.now) };
         self.put(op, placed)
+    }
+
+    /// Replaces a row, or adds one.
+    fn upsert(&mut self, op: usize, id: RowId, make: Upsertion) -> Result<(), EditError> {
+        match self.find(id)? {
+            Some(_) => self.update(op, id, Box::new(|row| make(Some(row)))),
+            None => {
+                let new = called(op, id, || make(None))?;
+                self.create(op, NewRow { id: Some(id), ..new })
+            }
+        }
     }
 
     /// Makes a zone hold exactly these records.
@@ -279,13 +285,13 @@ impl<'a> Stage<'a> {
 
     /// Takes a row away.
     fn take(&mut self, op: usize, id: RowId) -> Result<Placed, EditError> {
-        let (apex, owner_key) = self.find(id)?.ok_or(EditError::NoRow(id))?;
+        let (apex, owner_key) = self.find(id)?.ok_or(EditError::NoRow { op, id })?;
         let view = self.view;
         let zone = self.zone(op, &apex)?;
         let node = zone.node(view, &owner_key)?;
         node.op = Some(op);
         let at = node.after.iter().position(|placed| placed.row.id == id);
-        let placed = node.after.remove(at.ok_or(EditError::NoRow(id))?);
+        let placed = node.after.remove(at.ok_or(EditError::NoRow { op, id })?);
         if placed.row.rtype == Rtype::SOA {
             zone.brought = None;
         }
@@ -450,6 +456,18 @@ impl StagedNode {
 /// The refusal of a step.
 pub(crate) fn rule(op: usize, field: Faulty, message: String) -> EditError {
     EditError::Rule { op, field, message }
+}
+
+/// What a caller's function makes of a row: its panic must end neither the writer nor the edits of others.
+fn called(op: usize, id: RowId, make: impl FnOnce() -> Result<NewRow, EditError>) -> Result<NewRow, EditError> {
+    let new = catch_unwind(AssertUnwindSafe(make)).unwrap_or_else(|_| {
+        let message = format!("the change of record {id} failed in the program");
+        Err(StoreError::Internal(message).into())
+    });
+    new.map_err(|error| match error {
+        EditError::Rule { field, message, .. } => rule(op, field, message),
+        other => other,
+    })
 }
 
 /// Checks what can be seen of a row alone.

@@ -12,7 +12,7 @@ use store::{Faulty, StoreError};
 use engine::log;
 
 /// An answer that is an error.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct ApiError {
     /// The HTTP status.
     status: StatusCode,
@@ -40,7 +40,7 @@ impl ApiError {
 
     /// 400 for a body or a parameter of a record route that cannot be read.
     pub(super) fn malformed() -> Self {
-        Self::bad_request(SOMETHING_WRONG)
+        Self::bad_request(MALFORMED)
     }
 
     /// 401: a superuser's token is needed.
@@ -71,7 +71,7 @@ impl ApiError {
     /// 500; `why` is for the log alone.
     pub(super) fn internal(why: &str) -> Self {
         log::error(&format!("HTTP service: {why}"));
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, SOMETHING_WRONG)
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, MALFORMED)
     }
 
     /// The answer to a store that cannot be read or written.
@@ -90,10 +90,10 @@ impl ApiError {
         let mut faults = FieldFaults::default();
         match error {
             EditError::Rule { field, message, .. } => faults.invalid(field_name(field), &message),
-            EditError::IdTaken(_) => {
+            EditError::IdTaken { .. } => {
                 faults.add("id", "validation_pk_invalid", "The record primary key is invalid or already exists.");
             }
-            EditError::NoRow(_) | EditError::NoZone(_) => return Self::not_found(),
+            EditError::NoRow { .. } | EditError::NoZone(_) => return Self::not_found(),
             EditError::History(why) => return Self::bad_request(sentence(&why.to_string())),
             EditError::Store(why) => return Self::store(&why),
         }
@@ -101,10 +101,16 @@ impl ApiError {
     }
 }
 
+impl ApiError {
+    /// The body of the answer.
+    pub(super) fn to_json(&self) -> Value {
+        json!({ "status": self.status.as_u16(), "message": self.message, "data": self.data })
+    }
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let body = json!({ "status": self.status.as_u16(), "message": self.message, "data": self.data });
-        (self.status, Json(body)).into_response()
+        (self.status, Json(self.to_json())).into_response()
     }
 }
 
@@ -131,6 +137,12 @@ impl FieldFaults {
     /// Adds a fault with the parameters of its sentence.
     pub(super) fn add_with(&mut self, field: &str, code: &str, message: &str, params: Value) {
         self.insert(field, json!({ "code": code, "message": message, "params": params }));
+    }
+
+    /// Adds that there are too many of something.
+    pub(super) fn too_long(&mut self, field: &str, max: usize) {
+        let message = format!("The length must be no more than {max}.");
+        self.add_with(field, "validation_length_too_long", &message, json!({ "min": 0, "max": max }));
     }
 
     /// Adds what DNS has against a value.
@@ -177,8 +189,8 @@ fn field_name(field: Faulty) -> &'static str {
     }
 }
 
-/// Says nothing on purpose: the log knows more.
-const SOMETHING_WRONG: &str = "Something went wrong while processing your request.";
+/// Says nothing on purpose: the log knows more, or the client has sent what cannot be read.
+pub(super) const MALFORMED: &str = "Something went wrong while processing your request.";
 
 #[cfg(test)]
 mod tests {

@@ -1,18 +1,13 @@
 //! The collection of records: list, view, create, update, delete.
 
-use std::sync::{Arc, OnceLock};
-
-use engine::log;
 use serde_json::json;
-use store::edit::{Api, Applied, Edit, EditError, Op};
-use store::{Faulty, Row, Store};
+use store::{Row, Store};
 
 use super::call::{Call, Query, Reply};
-use super::error::{ApiError, FieldFaults};
+use super::change::{Change, apply};
+use super::error::{ApiError, MALFORMED};
 use super::filter::Filter;
 use super::record;
-use super::record_input::Input;
-use super::site::Site;
 use super::sort::{ROWS_MAX, Sort};
 use super::time;
 
@@ -74,55 +69,27 @@ pub(super) async fn view(call: Call) -> Result<Reply, ApiError> {
 
 /// `POST …/records`
 pub(super) async fn create(mut call: Call) -> Result<Reply, ApiError> {
-    let input = Input::new(call.take_fields(MALFORMED).await?);
-    let row = input.to_row(None).map_err(|faults| ApiError::fields(NOT_CREATED, faults))?;
-    let applied = apply(&call.site, Op::Create(row)).await?;
-    one(applied.map_err(|why| ApiError::edit(NOT_CREATED, why))?)
+    let change = Change::create(call.take_fields(MALFORMED).await?);
+    one(apply(&call.site, vec![change]).await?)
 }
 
 /// `PATCH …/records/{id}`
 pub(super) async fn update(mut call: Call) -> Result<Reply, ApiError> {
-    let id = record::id_from_text(call.path("id")).ok_or_else(ApiError::not_found)?;
-    let input = Input::new(call.take_fields(MALFORMED).await?);
-    // What is wrong with the fields shows inside the transaction, and comes out beside its verdict.
-    let found: Arc<OnceLock<FieldFaults>> = Arc::default();
-    let faults = Arc::clone(&found);
-    let change = move |row: &Row| {
-        input.to_row(Some(row)).map_err(|why| {
-            let _ = faults.set(why);
-            EditError::Rule { op: 0, field: Faulty::Content, message: String::new() }
-        })
-    };
-    let applied = apply(&call.site, Op::Update(id, Box::new(change))).await?;
-    let applied = applied.map_err(|why| match found.get() {
-        Some(faults) => ApiError::fields(NOT_UPDATED, faults.clone()),
-        None => ApiError::edit(NOT_UPDATED, why),
-    });
-    one(applied?)
+    let fields = call.take_fields(MALFORMED).await?;
+    let change = Change::update(call.path("id"), fields);
+    one(apply(&call.site, vec![change]).await?)
 }
 
 /// `DELETE …/records/{id}`
 pub(super) async fn delete(call: Call) -> Result<Reply, ApiError> {
-    let id = record::id_from_text(call.path("id")).ok_or_else(ApiError::not_found)?;
-    let applied = apply(&call.site, Op::Delete(id)).await?;
-    applied.map_err(|why| ApiError::edit(NOT_DELETED, why))?;
+    let change = Change::delete(call.path("id"));
+    apply(&call.site, vec![change]).await?.map_err(|(_, why)| why)?;
     Ok(Reply::Empty)
 }
 
-/// Applies an edit of one op; back when it is durable and served.
-async fn apply(site: &Site, op: Op) -> Result<Result<Applied, EditError>, ApiError> {
-    let edit = Edit { who: site.account.email.clone(), api: Api::Pocketbase, ops: vec![op] };
-    let applied = site.blocking(move |store| store.apply(edit)).await?;
-    // The API has no place for them in its replies.
-    for warning in applied.iter().flat_map(|applied| &applied.warnings) {
-        log::warning(&format!("HTTP service: {warning}"));
-    }
-    Ok(applied)
-}
-
-/// The record that an edit of one row gave.
-fn one(applied: Applied) -> Result<Reply, ApiError> {
-    match applied.rows.first() {
+/// The record that a change gave.
+fn one(applied: Result<Vec<Row>, (usize, ApiError)>) -> Result<Reply, ApiError> {
+    match applied.map_err(|(_, why)| why)?.first() {
         Some(row) => Ok(Reply::Json(record::to_json(row))),
         None => Err(ApiError::internal("the store gave no row for an edit of one")),
     }
@@ -159,18 +126,6 @@ impl Page {
         })
     }
 }
-
-/// A body that cannot be read.
-const MALFORMED: &str = "Something went wrong while processing your request.";
-
-/// A refused creation.
-const NOT_CREATED: &str = "Failed to create record.";
-
-/// A refused update.
-const NOT_UPDATED: &str = "Failed to update record.";
-
-/// A refused deletion.
-const NOT_DELETED: &str = "Failed to delete record.";
 
 /// Records on a page that names no number.
 const SIZE_DEFAULT: u64 = 30;

@@ -21,7 +21,7 @@ use super::call::{Call, Query, Reply};
 use super::error::ApiError;
 use super::fields::Fields;
 use super::site::Site;
-use super::{api_token, auth, backup, collections, listen, records, reload, token, tokens, zones};
+use super::{api_token, auth, backup, batch, collections, listen, records, reload, token, tokens, zones};
 
 /// A row of the table.
 pub(super) struct Route {
@@ -78,6 +78,7 @@ macro_rules! routes {
 #[rustfmt::skip]
 pub(super) const ROUTES: &[Route] = routes! {
     GET    "/api/health"                                      Anyone    NONE     collections::health;
+    POST   "/api/batch"                                       Anyone    BATCH    batch::batch;
     GET    "/api/collections"                                 Superuser NONE     collections::list;
     GET    "/api/collections/{collection}"                    Superuser NONE     collections::view;
     GET    "/api/collections/{collection}/auth-methods"       Anyone    NONE     auth::methods;
@@ -104,10 +105,13 @@ pub(super) const ROUTES: &[Route] = routes! {
 const NONE: usize = 0;
 
 /// A body of what is no record; guests may send it, so it is small.
-const SMALL: usize = 64 << 10;
+pub(super) const SMALL: usize = 64 << 10;
 
 /// A record, as PocketBase bounds it: 32 MiB and one for JSON.
 const RECORD: usize = 33 << 20;
+
+/// A batch, as PocketBase bounds it; guests may send less.
+const BATCH: usize = 128 << 20;
 
 /// A zone file.
 const ZONEFILE: usize = 256 << 20;

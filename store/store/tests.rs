@@ -163,14 +163,34 @@ fn rows_and_zones_that_do_not_exist_are_named() {
     let store = open(folder.path());
     let made = store.apply(edit(vec![create("www A 192.0.2.1")])).unwrap();
     let taken = Op::Create(NewRow { id: Some(made.rows[0].id), ..new("x A 192.0.2.9") });
-    assert!(matches!(store.apply(edit(vec![taken])), Err(EditError::IdTaken(_))));
-    assert!(matches!(store.apply(edit(vec![Op::Delete(5)])), Err(EditError::NoRow(5))));
-    assert!(matches!(store.apply(edit(vec![update(5, "x A 192.0.2.9")])), Err(EditError::NoRow(5))));
+    assert!(matches!(store.apply(edit(vec![taken])), Err(EditError::IdTaken { op: 0, .. })));
+    assert!(matches!(
+        store.apply(edit(vec![create("y A 192.0.2.9"), Op::Delete(5)])),
+        Err(EditError::NoRow { op: 1, id: 5 })
+    ));
+    assert!(matches!(store.apply(edit(vec![update(5, "x A 192.0.2.9")])), Err(EditError::NoRow { op: 0, id: 5 })));
     let gone = Op::RemoveZone(name("example.net."));
     assert!(matches!(store.apply(edit(vec![gone])), Err(EditError::NoZone(_))));
     assert!(store.row(5).unwrap().is_none());
     assert!(!store.nodes(&name("example.net."), &mut |_| ()).unwrap());
     assert!(store.journal(&name("example.net."), 9).unwrap().is_empty());
+}
+
+#[test]
+fn an_upsert_adds_a_row_and_replaces_it_and_each_step_shows_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let upsert = |line: &'static str| {
+        let make = move |former: Option<&Row>| Ok(NewRow { ttl: former.map(|row| row.id as u32), ..new(line) });
+        Op::Upsert(42, Box::new(make))
+    };
+    let made = store.apply(edit(vec![upsert("a A 192.0.2.1"), upsert("a A 192.0.2.2")])).unwrap();
+    let seen: Vec<_> = made.rows.iter().map(|row| (row.id, row.ttl, row.rdata[3])).collect();
+    assert_eq!(seen, [(42, None, 1), (42, Some(42), 2)]);
+    assert_eq!(store.row(42).unwrap().as_ref(), made.rows.last());
+    let refused = Op::Upsert(43, Box::new(|_| Err(crate::stage::rule(77, Faulty::Ttl, "no".into()))));
+    let refused = store.apply(edit(vec![create("b A 192.0.2.1"), refused])).unwrap_err();
+    assert_eq!(refused.op(), Some(1));
 }
 
 #[test]

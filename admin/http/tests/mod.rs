@@ -1,6 +1,7 @@
 //! The admin service as a client sees it: a server on a port of its own, asked over a socket.
 
 mod auth;
+mod batch;
 mod client;
 mod general;
 mod limits;
