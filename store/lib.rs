@@ -29,6 +29,7 @@ mod stage;
 mod store;
 mod tables;
 pub mod types;
+mod watch;
 mod writer;
 pub mod zonefile;
 
@@ -38,6 +39,7 @@ pub use journal::{Difference, Entry};
 pub use name::Name;
 pub use record::{Faulty, Record, Row, RowId, Timestamp, Written};
 pub use store::{Opened, Publish, Store, StoreError, ZoneInfo};
+pub use watch::{Action, RowChange, Watch};
 
 pub use domain::base::Serial;
 pub use domain::base::iana::Rtype;

@@ -19,6 +19,7 @@ use crate::pages::Counts;
 use crate::rules::{self, Rule, Severity};
 use crate::stage::{Counters, Stage, StagedNode, StagedZone, rule};
 use crate::tables::{self, Placed};
+use crate::watch::Watched;
 use crate::{Faulty, Name, Row, StoreError, Timestamp, name, removed, serial};
 
 /// What a checked edit writes, and what there is to say about it.
@@ -39,6 +40,8 @@ pub(crate) struct Plan {
     pub(crate) warnings: Vec<String>,
     /// The zones that are damaged no more, by the apex's order key.
     pub(crate) released: Vec<Vec<u8>>,
+    /// The rows that changed, if anybody looks.
+    pub(crate) watched: Option<Watched>,
 }
 
 /// What changed of a zone, for those who serve it.
@@ -62,8 +65,8 @@ pub(crate) struct Origin {
 }
 
 impl Plan {
-    /// Ends an edit: checks it and says what to write.
-    pub(crate) fn new(mut stage: Stage<'_>, origin: &Origin) -> Result<Self, EditError> {
+    /// Ends an edit: checks it and says what to write, and of which rows to tell if the edit is `watched`.
+    pub(crate) fn new(mut stage: Stage<'_>, origin: &Origin, watched: bool) -> Result<Self, EditError> {
         let mut plan = Self {
             removes: Vec::new(),
             puts: Vec::new(),
@@ -73,6 +76,7 @@ impl Plan {
             touched: BTreeMap::new(),
             warnings: Vec::new(),
             released: Vec::new(),
+            watched: watched.then(Watched::default),
         };
         for (key, mut zone) in std::mem::take(&mut stage.zones) {
             let settled = plan.settle(&stage, &key, &mut zone, origin);
@@ -286,6 +290,9 @@ impl Plan {
                     && before.row.owner.as_slice() == after.row.owner.as_slice()
                 {
                     continue;
+                }
+                if let Some(watched) = &mut self.watched {
+                    watched.note(before, after);
                 }
                 let in_place =
                     matches!((before, after), (Some(before), Some(after)) if before.row.rtype == after.row.rtype);

@@ -4,13 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::SystemTime;
 
 use crate::backup::{self, Backup, BackupError};
 use crate::codec::Header;
 use crate::db::{self, Db, OpenedDb, Read, Table};
 use crate::edit::{Applied, Change, Edit, EditError, JournalEntry, NodeData};
+use crate::watch::Watch;
 use crate::writer::{Work, Writer};
 use crate::{
     Difference, HistoryError, Name, Row, RowId, Serial, Timestamp, codec, history, name, pages, removed, schema, tables,
@@ -94,6 +95,8 @@ pub(crate) struct Shared {
     withheld: Mutex<Arc<HashSet<Vec<u8>>>>,
     /// Who is told of commits.
     pub(crate) publish: Mutex<Option<Publish>>,
+    /// Who is told of rows that change, while they are there.
+    watches: Mutex<Vec<Weak<dyn Watch>>>,
 }
 
 impl Store {
@@ -114,7 +117,13 @@ impl Store {
         let OpenedDb { db, repaired } = opened;
         let damaged = db.frozen().map(ToString::to_string);
         schema::bring_up(&db)?;
-        let shared = Arc::new(Shared { db, clock, withheld: Mutex::default(), publish: Mutex::default() });
+        let shared = Arc::new(Shared {
+            db,
+            clock,
+            withheld: Mutex::default(),
+            publish: Mutex::default(),
+            watches: Mutex::default(),
+        });
         let writer = Arc::new(Writer::start(shared.clone())?);
         Ok(Opened { store: Self { writer, shared }, repaired, damaged })
     }
@@ -146,6 +155,13 @@ impl Store {
     /// Sets who is told of each commit; replaces the former one.
     pub fn publish_to(&self, publish: Publish) {
         *self.shared.publish.lock().unwrap_or_else(PoisonError::into_inner) = Some(publish);
+    }
+
+    /// Has someone told of rows that change, beside others, for as long as it exists.
+    pub fn watch(&self, watch: Weak<dyn Watch>) {
+        let mut watches = self.shared.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        watches.retain(|watch| watch.strong_count() > 0);
+        watches.push(watch);
     }
 
     /// Applies an edit: rules, one transaction with serial, digest and journal, publish, then the verdict. Blocks until
@@ -320,6 +336,12 @@ impl Store {
 }
 
 impl Shared {
+    /// Who looks at present.
+    pub(crate) fn watching(&self) -> Vec<Arc<dyn Watch>> {
+        let watches = self.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        watches.iter().filter_map(Weak::upgrade).filter(|watch| watch.is_on()).collect()
+    }
+
     /// The zones that are withheld at present, by the apex's order key.
     pub(crate) fn withheld(&self) -> Arc<HashSet<Vec<u8>>> {
         self.withheld.lock().unwrap_or_else(PoisonError::into_inner).clone()

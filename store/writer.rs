@@ -15,6 +15,7 @@ use crate::settle::{Origin, Plan, Touched};
 use crate::stage::{Counters, Stage};
 use crate::store::Shared;
 use crate::tables::{self, NEXT_PLACE, NEXT_ZONE, REMOVED_OCTETS};
+use crate::watch::{RowChange, Watched};
 use crate::{StoreError, Timestamp, removed};
 
 /// The way to the writing thread; dropping it waits until what is in the queue is done.
@@ -110,8 +111,9 @@ fn run(shared: &Shared, jobs: &Receiver<Job>) {
 
 /// Does all the work in one transaction and publishes it. An error is the verdict for all of it.
 fn commit(shared: &Shared, works: Vec<Work>) -> Result<Vec<Verdict>, StoreError> {
-    let (mut verdicts, changes, released) = shared.db.write(|view| {
-        let mut batch = Batch::new(shared, view)?;
+    let watching = shared.watching();
+    let (mut verdicts, changes, released, watched) = shared.db.write(|view| {
+        let mut batch = Batch::new(shared, view, !watching.is_empty())?;
         let mut verdicts = Vec::with_capacity(works.len());
         for work in works {
             verdicts.push(match work {
@@ -121,7 +123,7 @@ fn commit(shared: &Shared, works: Vec<Work>) -> Result<Vec<Verdict>, StoreError>
         }
         let changes = batch.finish(view)?;
         let then = if batch.wrote { Then::Commit } else { Then::Abort };
-        Ok(((verdicts, changes, batch.released), then))
+        Ok(((verdicts, changes, batch.released, batch.watched), then))
     })?;
     shared.release(&released);
     if !changes.is_empty() {
@@ -133,6 +135,12 @@ fn commit(shared: &Shared, works: Vec<Work>) -> Result<Vec<Verdict>, StoreError>
             for verdict in verdicts.iter_mut().filter(|verdict| verdict.is_ok()) {
                 *verdict = Err(StoreError::Internal(message.into()).into());
             }
+        }
+    }
+    if !watched.is_empty() {
+        for watch in watching {
+            // It has no say in the verdicts.
+            let _ = catch_unwind(AssertUnwindSafe(|| watch.changed(&watched)));
         }
     }
     Ok(verdicts)
@@ -152,13 +160,17 @@ struct Batch {
     counts: Counts,
     /// Zones that are damaged no more.
     released: Vec<Vec<u8>>,
+    /// Whether anybody looks at the rows that change.
+    is_watched: bool,
+    /// Those rows, edit by edit.
+    watched: Vec<RowChange>,
     /// Whether there is anything to commit.
     wrote: bool,
 }
 
 impl Batch {
     /// A batch without work.
-    fn new(shared: &Shared, view: &dyn Read) -> Result<Self, StoreError> {
+    fn new(shared: &Shared, view: &dyn Read, is_watched: bool) -> Result<Self, StoreError> {
         Ok(Self {
             withheld: shared.withheld(),
             now: (shared.clock)(),
@@ -170,6 +182,8 @@ impl Batch {
             touched: BTreeMap::new(),
             counts: Counts::default(),
             released: Vec::new(),
+            is_watched,
+            watched: Vec::new(),
             wrote: false,
         })
     }
@@ -181,7 +195,9 @@ impl Batch {
         let plan = {
             let mut stage = Stage::new(&*view, &self.withheld, self.now, self.next);
             let mut steps = edit.ops.into_iter().enumerate();
-            steps.try_for_each(|(op, step)| stage.step(op, step)).and_then(|()| Plan::new(stage, &origin))
+            steps
+                .try_for_each(|(op, step)| stage.step(op, step))
+                .and_then(|()| Plan::new(stage, &origin, self.is_watched))
         };
         let mut plan = match plan {
             Ok(plan) => plan,
@@ -190,6 +206,7 @@ impl Batch {
         };
         self.wrote |= plan.write(view, &mut self.counts)?;
         self.next = plan.next;
+        self.watched.extend(plan.watched.into_iter().flat_map(Watched::changes));
         for key in plan.released {
             Arc::make_mut(&mut self.withheld).remove(&key);
             self.released.push(key);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
 use bytes::Bytes;
@@ -13,7 +14,7 @@ use crate::db::Then;
 use crate::edit::{Api, NewRow, Op};
 use crate::rules::records_to_nodes;
 use crate::zonefile::{Options, read_text};
-use crate::{Faulty, Record, types};
+use crate::{Action, Faulty, Record, RowChange, types};
 
 mod backup;
 mod damage;
@@ -551,6 +552,60 @@ fn a_panic_of_a_caller_s_function_ends_neither_the_writer_nor_other_edits() {
     store.publish_to(Box::new(drop));
     store.apply(edit(vec![create("c A 192.0.2.1")])).unwrap();
     assert_eq!(store.rows(0, 9).unwrap().1, 3);
+}
+
+#[test]
+fn who_looks_is_told_of_each_row_that_changes_and_nobody_else_costs_anything() {
+    /// Keeps what it is told, while it looks.
+    #[derive(Default)]
+    struct Looker(Mutex<Vec<(Action, Row)>>, AtomicBool);
+    impl Watch for Looker {
+        fn is_on(&self) -> bool {
+            self.1.load(Ordering::SeqCst)
+        }
+        fn changed(&self, changes: &[RowChange]) {
+            let changes = changes.iter().map(|change| (change.action, change.row.clone()));
+            self.0.lock().unwrap().extend(changes);
+        }
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let looker = Arc::new(Looker::default());
+    let watch: Arc<dyn Watch> = looker.clone();
+    store.watch(Arc::downgrade(&watch));
+    store.apply(edit(vec![create("unseen A 192.0.2.1")])).unwrap();
+    looker.1.store(true, Ordering::SeqCst);
+    let told = |ops: Vec<Op>| {
+        let rows = store.apply(edit(ops)).unwrap().rows;
+        let changes = std::mem::take(&mut *looker.0.lock().unwrap());
+        let text = |(action, row): &(Action, Row)| format!("{action:?} {} {}", name::to_text(&row.owner), row.rtype);
+        (changes.iter().map(text).collect::<Vec<_>>(), rows)
+    };
+    let (changes, rows) = told(vec![create("b A 192.0.2.1"), create("a A 192.0.2.1"), create("@ SOA ns a 0 1 2 3 4")]);
+    assert_eq!(changes, ["Create b.example.org. A", "Create a.example.org. A", "Create example.org. SOA"]);
+    let (b, a) = (rows[0].id, rows[1].id);
+    let (changes, _) =
+        told(vec![update(a, "moved A 192.0.2.2"), update(b, "b A 192.0.2.3"), update(b, "b A 192.0.2.4")]);
+    assert_eq!(changes, ["Update b.example.org. A", "Update moved.example.org. A"], "a new serial is no change");
+    let elsewhere = Op::Update(
+        a,
+        Box::new(|_| Ok(NewRow { zone: name("example.net."), owner: name("a.example.net."), ..new("a A 192.0.2.2") })),
+    );
+    assert_eq!(told(vec![elsewhere]).0, ["Update a.example.net. A"]);
+    assert_eq!(
+        told(vec![create("c A 192.0.2.1"), Op::Delete(b)]).0,
+        ["Delete b.example.org. A", "Create c.example.org. A"]
+    );
+    assert!(store.apply(edit(vec![create("d A 192.0.2.1"), Op::Delete(5)])).is_err());
+    let mut imported = told(vec![import(BASE)]).0;
+    imported.sort();
+    let kept = ["Create example.org. NS", "Create ns.example.org. A", "Delete c.example.org. A"];
+    assert_eq!(imported, [&kept[..], &["Delete unseen.example.org. A", "Update example.org. SOA"]].concat());
+    assert_eq!(told(vec![import(BASE)]).0, [""; 0]);
+    assert_eq!(told(vec![Op::RemoveZone(apex())]).0.len(), 3);
+    drop(looker);
+    drop(watch);
+    store.apply(edit(vec![create("z A 192.0.2.1")])).unwrap();
 }
 
 /// Changes one octet of a row behind the store's back.

@@ -57,13 +57,13 @@ fn a_back_up_is_one_state_while_edits_go_on() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
     store.apply(edit(vec![import(BASE), other("a.example.net.")])).unwrap();
-    let over = std::sync::atomic::AtomicBool::new(false);
+    let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for thread in 0..3 {
             let (store, over) = (&store, &over);
             scope.spawn(move || {
                 for at in 0.. {
-                    if over.load(std::sync::atomic::Ordering::Relaxed) {
+                    if over.load(Ordering::Relaxed) {
                         return;
                     }
                     // The same name in both zones, in one edit.
@@ -82,7 +82,7 @@ fn a_back_up_is_one_state_while_edits_go_on() {
             assert_eq!(zones[0].records, zones[1].records, "an edit is in it or not");
             assert_eq!(copy.rows(0, 0).unwrap().1 + 2, backup.records);
         }
-        over.store(true, std::sync::atomic::Ordering::Relaxed);
+        over.store(true, Ordering::Relaxed);
     });
 }
 
