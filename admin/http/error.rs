@@ -161,6 +161,12 @@ impl FieldFaults {
     }
 }
 
+impl From<FieldFaults> for Value {
+    fn from(faults: FieldFaults) -> Self {
+        Self::Object(faults.0)
+    }
+}
+
 /// A reason as a sentence: a capital if it begins with a plain word, and a full stop.
 pub(super) fn sentence(why: &str) -> String {
     let first = why.split(' ').next().unwrap_or_default();

@@ -25,6 +25,7 @@ mod filter;
 mod json;
 mod listen;
 mod password;
+mod realtime;
 mod record;
 mod record_input;
 mod records;
@@ -100,8 +101,7 @@ pub struct Admin {
     local_addr: SocketAddr,
     /// What the operator should know.
     warnings: Vec<String>,
-    /// What all requests share, for tests to reach into.
-    #[cfg(test)]
+    /// What all requests share.
     site: Arc<Site>,
 }
 
@@ -122,20 +122,14 @@ pub fn start(config: AdminConfig, store: Store) -> Result<Admin, AdminError> {
     let sockets = listeners.into_iter().map(|(socket, _)| socket);
     let server = Server::start(sockets, routes::router(&site)).map_err(|why| AdminError::System(why.to_string()))?;
     drop(entered);
-    Ok(Admin {
-        runtime: Some(runtime),
-        server: Some(server),
-        local_addr,
-        warnings,
-        #[cfg(test)]
-        site,
-    })
+    Ok(Admin { runtime: Some(runtime), server: Some(server), local_addr, warnings, site })
 }
 
 impl Admin {
     /// Accepts no more requests, waits at most `grace` for those under way, and ends.
     pub fn stop(mut self, grace: Duration) {
         if let (Some(runtime), Some(server)) = (self.runtime.take(), self.server.take()) {
+            self.site.realtime.end();
             runtime.block_on(server.stop(grace));
             // A write that has begun is durable or not by itself; this is for its verdict to be logged.
             runtime.shutdown_timeout(grace.min(Duration::from_secs(1)));

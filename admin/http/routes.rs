@@ -21,7 +21,7 @@ use super::call::{Call, Query, Reply};
 use super::error::ApiError;
 use super::fields::Fields;
 use super::site::Site;
-use super::{api_token, auth, backup, batch, collections, listen, records, reload, token, tokens, zones};
+use super::{api_token, auth, backup, batch, collections, listen, realtime, records, reload, token, tokens, zones};
 
 /// A row of the table.
 pub(super) struct Route {
@@ -90,6 +90,8 @@ pub(super) const ROUTES: &[Route] = routes! {
     GET    "/api/collections/{collection}/records/{id}"       Records   NONE     records::view;
     PATCH  "/api/collections/{collection}/records/{id}"       Records   RECORD   records::update;
     DELETE "/api/collections/{collection}/records/{id}"       Records   NONE     records::delete;
+    GET    "/api/realtime"                                    Anyone    NONE     realtime::connect;
+    POST   "/api/realtime"                                    Anyone    TOPICS   realtime::subscribe;
     GET    "/api/zonda/backup"                                Superuser NONE     backup::get;
     POST   "/api/zonda/reload"                                Superuser SMALL    reload::reload;
     GET    "/api/zonda/tokens"                                Superuser NONE     tokens::list;
@@ -112,6 +114,9 @@ const RECORD: usize = 33 << 20;
 
 /// A batch, as PocketBase bounds it; guests may send less.
 const BATCH: usize = 128 << 20;
+
+/// As many topics as a client may have; guests may send less.
+const TOPICS: usize = 12 << 20;
 
 /// A zone file.
 const ZONEFILE: usize = 256 << 20;

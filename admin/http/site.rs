@@ -1,14 +1,15 @@
 //! What all requests share.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
-use store::Store;
+use store::{Store, Watch};
 use tokio::sync::Semaphore;
 
 use super::AdminConfig;
 use super::account::Account;
 use super::attempts::Attempts;
 use super::error::ApiError;
+use super::realtime::Hub;
 use super::token::Signer;
 use crate::reload::Reloader;
 
@@ -30,6 +31,8 @@ pub(super) struct Site {
     pub(super) exports: Arc<Semaphore>,
     /// Seconds that an exported record without a TTL gets.
     pub(super) default_ttl: u32,
+    /// Those who are told what changes.
+    pub(super) realtime: Arc<Hub>,
     /// Changes the configuration of the whole server.
     pub(super) reloader: Option<Reloader>,
     /// Whether only this machine may ask, because the whole world knows the password.
@@ -39,6 +42,9 @@ pub(super) struct Site {
 impl Site {
     /// Puts the parts together.
     pub(super) fn new(config: &AdminConfig, account: Account, store: Store) -> Self {
+        let realtime = Arc::new(Hub::new());
+        let watch: Weak<dyn Watch> = Arc::downgrade(&(Arc::clone(&realtime) as Arc<dyn Watch>));
+        store.watch(watch);
         Self {
             store,
             signer: Signer::new(&account),
@@ -48,6 +54,7 @@ impl Site {
             imports: Semaphore::new(IMPORTS_MAX),
             exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
             default_ttl: config.default_ttl,
+            realtime,
             reloader: config.reloader.clone(),
             is_local_only: config.password.is_default(),
         }

@@ -49,17 +49,17 @@ pub(super) async fn body<E: Display + Send + 'static>(
     match pieces.recv().await {
         None => Ok(None),
         Some(Err(Failed)) => Err(ApiError::internal(&format!("{what} failed at its beginning"))),
-        Some(Ok(first)) => Ok(Some(Body::new(Pieces { first: Some(first), rest: pieces }))),
+        Some(Ok(first)) => Ok(Some(self::pieces(first, pieces))),
     }
 }
 
 /// Part of a body, or the end of one that is not whole.
-type Piece = Result<Bytes, Failed>;
+pub(super) type Piece = Result<Bytes, Failed>;
 
 /// The writing of a body has failed; the log knows why.
 #[derive(Debug, thiserror::Error)]
 #[error("the database could not be read to its end")]
-struct Failed;
+pub(super) struct Failed;
 
 /// Gathers octets and sends them off in pieces.
 pub(super) struct Outlet {
@@ -88,6 +88,11 @@ impl io::Write for Outlet {
         }
         self.to.blocking_send(Ok(piece.into())).map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
+}
+
+/// The body that a first piece and those that follow make.
+pub(super) fn pieces(first: Bytes, rest: Receiver<Piece>) -> Body {
+    Body::new(Pieces { first: Some(first), rest })
 }
 
 /// The body that pieces make.

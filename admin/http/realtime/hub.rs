@@ -1,0 +1,163 @@
+//! The clients of realtime, and the ring of changes that they read.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use store::{RowChange, Watch};
+use tokio::sync::{Notify, broadcast};
+
+use super::super::account;
+use super::super::error::ApiError;
+use super::topic::Topic;
+
+/// Who is connected, and what they are told.
+pub(in crate::http) struct Hub {
+    /// The ring.
+    changes: broadcast::Sender<Changes>,
+    /// The clients; `None` once the service ends.
+    clients: Mutex<Option<Clients>>,
+}
+
+/// Changes of one commit, or a part of many; shared by all who have not read them yet.
+pub(super) type Changes = Arc<[RowChange]>;
+
+/// A client, and its place in the ring.
+pub(super) type Admitted = (Arc<Client>, broadcast::Receiver<Changes>);
+
+/// Who is connected.
+#[derive(Default)]
+struct Clients {
+    /// By id.
+    by_id: HashMap<String, Arc<Client>>,
+    /// How many there have been.
+    count: u64,
+}
+
+/// One connected client.
+pub(in crate::http) struct Client {
+    /// 40 characters that nobody guesses.
+    pub(super) id: String,
+    /// Which one it was.
+    number: u64,
+    /// What it is told.
+    subscription: Mutex<Subscription>,
+    /// Woken once it has to go.
+    end: Notify,
+}
+
+/// What a client is told.
+#[derive(Default)]
+struct Subscription {
+    /// Whether a superuser asked for it; nobody else is told anything.
+    is_superuser: bool,
+    /// About what.
+    topics: Arc<[Topic]>,
+}
+
+impl Hub {
+    /// Without clients.
+    pub(in crate::http) fn new() -> Self {
+        Self { changes: broadcast::Sender::new(CHANGES_MAX), clients: Mutex::new(Some(Clients::default())) }
+    }
+
+    /// Ends all clients, and takes no more.
+    pub(in crate::http) fn end(&self) {
+        for client in self.clients().take().into_iter().flat_map(|clients| clients.by_id.into_values()) {
+            client.end.notify_one();
+        }
+    }
+
+    /// Takes in a client; `None` if there are too many. The oldest one without a superuser makes room.
+    pub(super) fn admit(&self) -> Result<Option<Admitted>, ApiError> {
+        let id = account::random_text(ID_LENGTH).map_err(|why| ApiError::internal(&why.to_string()))?;
+        let mut clients = self.clients();
+        let Some(clients) = clients.as_mut() else { return Ok(None) };
+        if clients.by_id.len() >= CLIENTS_MAX {
+            let guests = clients.by_id.values().filter(|client| !client.subscription().is_superuser);
+            let Some(oldest) = guests.min_by_key(|client| client.number).map(|client| client.id.clone()) else {
+                return Ok(None);
+            };
+            if let Some(oldest) = clients.by_id.remove(&oldest) {
+                oldest.end.notify_one();
+            }
+        }
+        clients.count += 1;
+        let client = Client { id, number: clients.count, subscription: Mutex::default(), end: Notify::new() };
+        let client = Arc::new(client);
+        clients.by_id.insert(client.id.clone(), Arc::clone(&client));
+        Ok(Some((client, self.changes.subscribe())))
+    }
+
+    /// Forgets a client.
+    pub(super) fn remove(&self, client: &Client) {
+        if let Some(clients) = self.clients().as_mut() {
+            clients.by_id.remove(&client.id);
+        }
+    }
+
+    /// The client with an id.
+    pub(in crate::http) fn client(&self, id: &str) -> Option<Arc<Client>> {
+        self.clients().as_ref()?.by_id.get(id).cloned()
+    }
+
+    /// The clients; nothing that holds them can fail.
+    fn clients(&self) -> MutexGuard<'_, Option<Clients>> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Watch for Hub {
+    fn is_on(&self) -> bool {
+        self.changes.receiver_count() > 0
+    }
+
+    fn changed(&self, changes: &[RowChange]) {
+        for part in changes.chunks(PART_ROWS) {
+            // Fails only if nobody is connected any more.
+            let _ = self.changes.send(part.into());
+        }
+    }
+}
+
+impl Client {
+    /// Replaces what it is told; false if another than before asks for it. A guest may become a superuser.
+    pub(super) fn subscribe(&self, is_superuser: bool, topics: Vec<Topic>) -> bool {
+        let mut subscription = self.subscription();
+        if subscription.is_superuser && !is_superuser {
+            return false;
+        }
+        *subscription = Subscription { is_superuser, topics: topics.into() };
+        true
+    }
+
+    /// What it is told about.
+    pub(super) fn topics(&self) -> Arc<[Topic]> {
+        let subscription = self.subscription();
+        match subscription.is_superuser {
+            true => Arc::clone(&subscription.topics),
+            false => Arc::default(),
+        }
+    }
+
+    /// Returns when it has to go.
+    pub(super) async fn ended(&self) {
+        self.end.notified().await;
+    }
+
+    /// What it is told; nothing that holds it can fail.
+    fn subscription(&self) -> MutexGuard<'_, Subscription> {
+        self.subscription.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Clients at once: half of the connections that the service takes, so that the other calls have the other half.
+const CLIENTS_MAX: usize = 256;
+
+/// Places in the ring: who is further behind is dropped.
+const CHANGES_MAX: usize = 1024;
+
+/// Rows in one place of the ring, which bounds what it holds for the slowest client to 65,536.
+const PART_ROWS: usize = 64;
+
+/// Characters of a client's id.
+const ID_LENGTH: usize = 40;
