@@ -125,6 +125,9 @@ pub(super) fn random_text(length: usize) -> Result<String, AdminError> {
     Ok(text)
 }
 
+/// The fields of an account that can be sorted and filtered by.
+pub(super) const FIELDS: [&str; 6] = ["id", "email", "emailVisibility", "verified", "created", "updated"];
+
 /// The id of the superusers' collection.
 pub(super) const COLLECTION_ID: &str = "pbc_3142635823";
 

@@ -5,8 +5,8 @@ use std::time::Instant;
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::account::{COLLECTION_ID, COLLECTION_NAME};
 use super::call::{Call, Reply};
+use super::collections;
 use super::error::{ApiError, FieldFaults};
 use super::password;
 use super::site::Site;
@@ -82,9 +82,9 @@ pub(super) async fn impersonate(mut call: Call) -> Result<Reply, ApiError> {
 
 /// The collection of a call has to be that of the superusers.
 fn check_collection(call: &Call) -> Result<(), ApiError> {
-    match call.path("collection") {
-        COLLECTION_ID | COLLECTION_NAME => Ok(()),
-        _ => Err(ApiError::no_collection()),
+    match collections::is_superusers(call.path("collection")) {
+        true => Ok(()),
+        false => Err(ApiError::no_collection()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The parameter `filter`: which records a list holds.
+//! The parameter `filter`: which items a list holds.
 //!
 //! Comparisons are joined by `&&`, which binds tighter, and `||`, and grouped by parentheses. Values compare as in the
 //! database of PocketBase: truth is 1 or 0, numbers come before texts, and nothing equals the empty text.
@@ -58,9 +58,9 @@ pub(super) enum Operator {
 }
 
 impl Filter {
-    /// Reads the parameter; `now` is what the macros of time stand for.
-    pub(super) fn parse(text: &str, now: Timestamp) -> Result<Self, ApiError> {
-        let mut parser = Parser { rest: text, now, comparisons: 0 };
+    /// Reads the parameter, a condition on `fields`; `now` is what the macros of time stand for.
+    pub(super) fn parse(text: &str, now: Timestamp, fields: &[&str]) -> Result<Self, ApiError> {
+        let mut parser = Parser { rest: text, now, fields, comparisons: 0 };
         let filter = Some(text).filter(|text| text.len() <= LENGTH_MAX).and_then(|_| parser.any(0));
         filter.filter(|_| parser.rest.is_empty()).ok_or_else(ApiError::malformed)
     }
@@ -210,6 +210,8 @@ struct Parser<'a> {
     rest: &'a str,
     /// The time of the macros.
     now: Timestamp,
+    /// The names that are fields.
+    fields: &'a [&'a str],
     /// Comparisons read so far.
     comparisons: usize,
 }
@@ -272,7 +274,7 @@ impl<'a> Parser<'a> {
                 let is_inside = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '@' | '#');
                 let end = self.rest.find(|c| !is_inside(c)).unwrap_or(self.rest.len());
                 let name = self.cut(end);
-                named(name, self.now)
+                named(name, self.now, self.fields)
             }
             _ => None,
         }
@@ -327,7 +329,7 @@ impl<'a> Parser<'a> {
 }
 
 /// What a name stands for.
-fn named(name: &str, now: Timestamp) -> Option<Operand> {
+fn named(name: &str, now: Timestamp, fields: &[&str]) -> Option<Operand> {
     let literal = |value| Some(Operand::Literal(value));
     match name {
         "null" => literal(Value::Null),
@@ -335,7 +337,7 @@ fn named(name: &str, now: Timestamp) -> Option<Operand> {
         _ if name.starts_with('@') => literal(moment(name, now)?),
         _ => {
             let (field, lower) = name.strip_suffix(":lower").map_or((name, false), |field| (field, true));
-            Some(Operand::Field { pointer: pointer(field)?, lower })
+            Some(Operand::Field { pointer: pointer(field, fields)?, lower })
         }
     }
 }

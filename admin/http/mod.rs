@@ -23,6 +23,7 @@ mod error;
 mod fields;
 mod filter;
 mod json;
+mod list;
 mod listen;
 mod password;
 mod realtime;

@@ -53,5 +53,8 @@ fn content(row: &Row, text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| types::rdata_to_content(row.rtype, &row.rdata))
 }
 
+/// The fields of a record that can be sorted and filtered by.
+pub(super) const FIELDS: [&str; 8] = ["id", "zone", "name", "record_type", "ttl", "content", "created", "updated"];
+
 /// Digits of the longest id.
 pub(super) const ID_LENGTH_MAX: usize = 18;

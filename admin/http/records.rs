@@ -1,39 +1,34 @@
-//! The collection of records: list, view, create, update, delete.
+//! The records of a collection: list, view, create, update, delete.
 
-use serde_json::json;
+use axum::http::StatusCode;
 use store::{Row, Store};
 
-use super::call::{Call, Query, Reply};
+use super::call::{Call, Reply};
 use super::change::{Change, apply};
 use super::error::{ApiError, MALFORMED};
 use super::filter::Filter;
-use super::record;
-use super::sort::{ROWS_MAX, Sort};
-use super::time;
+use super::list::{self, Page};
+use super::record::{self, FIELDS};
+use super::sort::Sort;
+use super::{account, collections, time};
 
 /// `GET …/records`
 pub(super) async fn list(call: Call) -> Result<Reply, ApiError> {
+    if !collections::is_records(call.path("collection")) {
+        let superuser = vec![call.site.account.to_json()];
+        return list::of_values(&call.query, superuser, &account::FIELDS);
+    }
     let page = Page::parse(&call.query)?;
-    let skip = (page.page - 1).saturating_mul(page.size);
+    let skip = page.skip();
     let size = page.size as usize;
-    let sort = call.query.get("sort").map(Sort::parse).transpose()?;
-    let filter = call.query.get("filter").map(|text| Filter::parse(text, time::now())).transpose()?;
+    let sort = call.query.get("sort").map(|text| Sort::parse(text, &FIELDS)).transpose()?;
+    let filter = call.query.get("filter").map(|text| Filter::parse(text, time::now(), &FIELDS)).transpose()?;
     let found = call.site.blocking(move |store| match (filter, sort) {
         (None, None) => store.rows(skip, size).map_err(|why| ApiError::store(&why)),
         (filter, sort) => chosen(store, filter.as_ref(), sort.as_ref(), skip, size),
     });
     let (rows, total) = found.await??;
-    let (total, pages) = match page.skip_total {
-        true => (-1, -1),
-        false => (total as i64, total.div_ceil(page.size) as i64),
-    };
-    Ok(Reply::List(json!({
-        "items": rows.iter().map(record::to_json).collect::<Vec<_>>(),
-        "page": page.page,
-        "perPage": page.size,
-        "totalItems": total,
-        "totalPages": pages,
-    })))
+    Ok(page.reply(rows.iter().map(record::to_json).collect(), total))
 }
 
 /// A page of the records that meet a condition, in an order of their values, and how many meet it.
@@ -53,7 +48,7 @@ fn chosen(
     }
     let total = rows.len() as u64;
     if let Some(sort) = sort {
-        rows = sort.apply(rows);
+        rows = sort.apply(rows, record::to_json);
     }
     let skip = usize::try_from(skip).unwrap_or(usize::MAX);
     Ok((rows.into_iter().skip(skip).take(size).collect(), total))
@@ -61,6 +56,11 @@ fn chosen(
 
 /// `GET …/records/{id}`
 pub(super) async fn view(call: Call) -> Result<Reply, ApiError> {
+    if !collections::is_records(call.path("collection")) {
+        let account = &call.site.account;
+        let is_it = call.path("id") == account.id;
+        return is_it.then(|| Reply::Json(account.to_json())).ok_or_else(ApiError::not_found);
+    }
     let id = record::id_from_text(call.path("id")).ok_or_else(ApiError::not_found)?;
     let row = call.site.blocking(move |store| store.row(id)).await?;
     let row = row.map_err(|why| ApiError::store(&why))?;
@@ -69,12 +69,14 @@ pub(super) async fn view(call: Call) -> Result<Reply, ApiError> {
 
 /// `POST …/records`
 pub(super) async fn create(mut call: Call) -> Result<Reply, ApiError> {
+    check_writable(&call)?;
     let change = Change::create(call.take_fields(MALFORMED).await?);
     one(apply(&call.site, vec![change]).await?)
 }
 
 /// `PATCH …/records/{id}`
 pub(super) async fn update(mut call: Call) -> Result<Reply, ApiError> {
+    check_writable(&call)?;
     let fields = call.take_fields(MALFORMED).await?;
     let change = Change::update(call.path("id"), fields);
     one(apply(&call.site, vec![change]).await?)
@@ -82,9 +84,18 @@ pub(super) async fn update(mut call: Call) -> Result<Reply, ApiError> {
 
 /// `DELETE …/records/{id}`
 pub(super) async fn delete(call: Call) -> Result<Reply, ApiError> {
+    check_writable(&call)?;
     let change = Change::delete(call.path("id"));
     apply(&call.site, vec![change]).await?.map_err(|(_, why)| why)?;
     Ok(Reply::Empty)
+}
+
+/// The superuser is changed in the Corefile alone.
+fn check_writable(call: &Call) -> Result<(), ApiError> {
+    match collections::is_records(call.path("collection")) {
+        true => Ok(()),
+        false => Err(ApiError::new(StatusCode::FORBIDDEN, "The superuser is set in the Corefile.")),
+    }
 }
 
 /// The record that a change gave.
@@ -95,40 +106,5 @@ fn one(applied: Result<Vec<Row>, (usize, ApiError)>) -> Result<Reply, ApiError> 
     }
 }
 
-/// Which part of a list is wanted.
-struct Page {
-    /// The page, counted from 1.
-    page: u64,
-    /// Records on a page.
-    size: u64,
-    /// Whether the totals do not matter.
-    skip_total: bool,
-}
-
-impl Page {
-    /// Reads the parameters of a list.
-    fn parse(query: &Query) -> Result<Self, ApiError> {
-        let number = |name, default: u64| match query.get(name) {
-            None => Ok(default),
-            Some(text) => match text.parse::<i64>() {
-                Ok(number) => Ok(u64::try_from(number).ok().filter(|number| *number != 0).unwrap_or(default)),
-                Err(_) => Err(ApiError::malformed()),
-            },
-        };
-        Ok(Self {
-            page: number("page", 1)?,
-            size: number("perPage", SIZE_DEFAULT)?.min(SIZE_MAX),
-            skip_total: match query.get("skipTotal") {
-                None | Some("0" | "f" | "F" | "false" | "FALSE" | "False") => false,
-                Some("1" | "t" | "T" | "true" | "TRUE" | "True") => true,
-                Some(_) => return Err(ApiError::malformed()),
-            },
-        })
-    }
-}
-
-/// Records on a page that names no number.
-const SIZE_DEFAULT: u64 = 30;
-
-/// Records on the biggest page.
-const SIZE_MAX: u64 = 1000;
+/// Records that are filtered or put into another order than that of insertion: all of them are held in memory for it.
+const ROWS_MAX: u64 = 100_000;

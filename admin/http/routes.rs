@@ -44,7 +44,7 @@ pub(super) enum Right {
     Anyone,
     /// A superuser's token, else 401.
     Superuser,
-    /// The collection of records, else 404, and a superuser's token, else 403.
+    /// A collection, else 404, and a superuser's token, else 403.
     Records,
     /// The superuser, or an API token to read: for the zone in the path, or for all zones where the path has none.
     Read,
@@ -176,7 +176,7 @@ async fn answer(
         Right::Superuser if call.api_token.is_some() => return Err(ApiError::forbidden()),
         Right::Superuser if call.token.is_none() => return Err(ApiError::unauthorized()),
         Right::Superuser => {}
-        Right::Records if !collections::is_records(call.path("collection")) => return Err(ApiError::no_collection()),
+        Right::Records if !collections::exists(call.path("collection")) => return Err(ApiError::no_collection()),
         Right::Records if call.token.is_none() => return Err(ApiError::forbidden()),
         Right::Records => {}
         Right::Read | Right::Write | Right::ReadOwn if call.token.is_some() => {}

@@ -1,13 +1,11 @@
-//! The parameter `sort`: the order of a list of records.
+//! The parameter `sort`: the order of a list.
 
 use std::cmp::Ordering;
 use std::hash::{BuildHasher, RandomState};
 
 use serde_json::Value;
-use store::Row;
 
 use super::error::ApiError;
-use super::record;
 
 /// The keys of an order, the most important one first.
 pub(super) struct Sort(Vec<Key>);
@@ -31,32 +29,32 @@ enum By {
 }
 
 impl Sort {
-    /// Reads the parameter: names after commas, each with `-` before it to descend.
-    pub(super) fn parse(text: &str) -> Result<Self, ApiError> {
-        let keys: Option<Vec<_>> = text.split(',').take(KEYS_MAX + 1).map(|key| Key::parse(key.trim())).collect();
+    /// Reads the parameter: names of `fields` after commas, each with `-` before it to descend.
+    pub(super) fn parse(text: &str, fields: &[&str]) -> Result<Self, ApiError> {
+        let keys = text.split(',').take(KEYS_MAX + 1).map(|key| Key::parse(key.trim(), fields));
+        let keys: Option<Vec<_>> = keys.collect();
         keys.filter(|keys| keys.len() <= KEYS_MAX).map(Self).ok_or_else(ApiError::malformed)
     }
 
-    /// Puts rows that stand in order of insertion into this order; equal ones keep theirs.
-    pub(super) fn apply(&self, rows: Vec<Row>) -> Vec<Row> {
-        let mut keyed: Vec<(Vec<Value>, Row)> =
-            rows.into_iter().enumerate().map(|(place, row)| (self.values(place, &row), row)).collect();
+    /// Puts items that stand in order of insertion into this order; equal ones keep theirs.
+    pub(super) fn apply<T>(&self, items: Vec<T>, to_json: impl Fn(&T) -> Value) -> Vec<T> {
+        let values = |(place, item)| (self.values(place, &to_json(&item)), item);
+        let mut keyed: Vec<(Vec<Value>, T)> = items.into_iter().enumerate().map(values).collect();
         keyed.sort_by(|(a, _), (b, _)| self.compare(a, b));
-        keyed.into_iter().map(|(_, row)| row).collect()
+        keyed.into_iter().map(|(_, item)| item).collect()
     }
 
-    /// What is compared of a row.
-    fn values(&self, place: usize, row: &Row) -> Vec<Value> {
-        let record = record::to_json(row);
+    /// What is compared of an item.
+    fn values(&self, place: usize, record: &Value) -> Vec<Value> {
         let value = |key: &Key| match &key.by {
             By::Insertion => Value::from(place),
-            By::Chance(state) => Value::from(state.hash_one(row.id)),
+            By::Chance(state) => Value::from(state.hash_one(place)),
             By::Pointer(pointer) => record.pointer(pointer).cloned().unwrap_or_default(),
         };
         self.0.iter().map(value).collect()
     }
 
-    /// The order of two rows by their values.
+    /// The order of two items by their values.
     fn compare(&self, a: &[Value], b: &[Value]) -> Ordering {
         let orders = self.0.iter().zip(a.iter().zip(b)).map(|(key, (a, b))| match key.descending {
             true => compare(b, a),
@@ -68,7 +66,7 @@ impl Sort {
 
 impl Key {
     /// Reads a key; `None` if there is no such field.
-    fn parse(text: &str) -> Option<Self> {
+    fn parse(text: &str, fields: &[&str]) -> Option<Self> {
         let (name, descending) = match text.strip_prefix('-') {
             Some(name) => (name, true),
             None => (text.strip_prefix('+').unwrap_or(text), false),
@@ -76,15 +74,16 @@ impl Key {
         let by = match name {
             "@rowid" => By::Insertion,
             "@random" => By::Chance(RandomState::new()),
-            _ => By::Pointer(pointer(name)?),
+            _ => By::Pointer(pointer(name, fields)?),
         };
         Some(Self { by, descending })
     }
 }
 
-/// Where a field of a record stands, or what a path into its content names; `None` if there is no such field.
-pub(super) fn pointer(name: &str) -> Option<String> {
-    let is_known = FIELDS.contains(&name) || name.strip_prefix("content.").is_some_and(is_path);
+/// Where one of the fields stands, or what a path into the content names; `None` if there is no such field.
+pub(super) fn pointer(name: &str, fields: &[&str]) -> Option<String> {
+    let has_content = fields.contains(&"content");
+    let is_known = fields.contains(&name) || has_content && name.strip_prefix("content.").is_some_and(is_path);
     is_known.then(|| format!("/{}", name.replace('.', "/")))
 }
 
@@ -118,11 +117,5 @@ fn rank(value: &Value) -> u8 {
     }
 }
 
-/// The fields of a record that can be sorted and filtered by.
-const FIELDS: [&str; 8] = ["id", "zone", "name", "record_type", "ttl", "content", "created", "updated"];
-
 /// Keys of one order, as PocketBase bounds them.
 const KEYS_MAX: usize = 8;
-
-/// Records that are filtered or put into another order than that of insertion: all of them are held in memory for it.
-pub(super) const ROWS_MAX: u64 = 100_000;

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::http::record::FIELDS;
 
 /// 2026-02-11 (a Wednesday) 21:10:18.723Z
 const NOW: Timestamp = 1_770_844_218_723;
@@ -20,7 +21,7 @@ fn the_grammar_has_bounds() {
         (format!("name='{}'", "x".repeat(3494)), false),
         ("(".repeat(3500), false),
     ] {
-        assert_eq!(Filter::parse(&text, NOW).is_ok(), accepted, "{text}");
+        assert_eq!(Filter::parse(&text, NOW, &FIELDS).is_ok(), accepted, "{text}");
     }
 }
 
@@ -62,7 +63,7 @@ fn faults_of_grammar_are_refused() {
         "name=1;",
         "name='a'b'",
     ] {
-        assert!(Filter::parse(text, NOW).is_err(), "{text}");
+        assert!(Filter::parse(text, NOW, &FIELDS).is_err(), "{text}");
     }
 }
 
@@ -138,7 +139,7 @@ fn filters_find_what_they_say() {
         ("@monthEnd='2026-02-28 23:59:59.999Z'&&@yearEnd='2026-12-31 23:59:59.999Z'", "101 102 103"),
         ("@second=18&&@minute=10&&@hour=21&&@day=11&&@month=2&&@weekday=3&&@year=2026", "101 102 103"),
     ] {
-        let filter = Filter::parse(text, NOW).unwrap_or_else(|why| panic!("{text}: {why:?}"));
+        let filter = Filter::parse(text, NOW, &FIELDS).unwrap_or_else(|why| panic!("{text}: {why:?}"));
         let found: Vec<_> = records.iter().filter(|record| filter.matches(record)).collect();
         let found: Vec<_> = found.iter().map(|record| record["id"].as_str().unwrap()).collect();
         assert_eq!(found.join(" "), expected, "{text}");

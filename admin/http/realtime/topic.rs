@@ -45,7 +45,7 @@ impl Topic {
         };
         let option = |name: &str| options.pointer(&format!("/query/{name}")).and_then(Value::as_str);
         let filter = match option("filter").filter(|filter| !filter.is_empty()) {
-            Some(filter) => Some(Filter::parse(filter, time::now()).ok()?),
+            Some(filter) => Some(Filter::parse(filter, time::now(), &record::FIELDS).ok()?),
             None => None,
         };
         let fields = option("fields").and_then(Fields::parse);

@@ -144,16 +144,63 @@ fn health_tells_a_superuser_more() {
 }
 
 #[test]
-fn the_collection_is_described() {
+fn the_collections_are_described() {
     let served = Served::new();
     let list = served.get("/api/collections").body;
-    assert_eq!(list["totalItems"], 1);
-    for name in ["coredns_records", "pbc_186858105"] {
-        assert_eq!(served.get(&format!("/api/collections/{name}")).body, list["items"][0]);
+    assert_eq!((&list["totalItems"], &list["perPage"]), (&json!(2), &json!(30)));
+    for (at, names) in [["coredns_records", "pbc_186858105"], ["_superusers", "pbc_3142635823"]].iter().enumerate() {
+        for name in names {
+            assert_eq!(served.get(&format!("/api/collections/{name}")).body, list["items"][at]);
+        }
     }
-    let fields: Vec<_> =
-        list["items"][0]["fields"].as_array().unwrap().iter().map(|field| field["name"].clone()).collect();
-    assert_eq!(json!(fields), json!(["id", "zone", "name", "record_type", "ttl", "content", "created", "updated"]));
+    for (at, kind, fields) in [
+        (0, "base", json!(["id", "zone", "name", "record_type", "ttl", "content", "created", "updated"])),
+        (
+            1,
+            "auth",
+            json!(["id", "password", "tokenKey", "email", "emailVisibility", "verified", "created", "updated"]),
+        ),
+    ] {
+        let collection = &list["items"][at];
+        assert_eq!(collection["type"], kind);
+        let names = collection["fields"].as_array().unwrap().iter().map(|field| field["name"].clone());
+        assert_eq!(json!(names.collect::<Vec<_>>()), fields);
+        for rule in ["listRule", "viewRule", "createRule", "updateRule", "deleteRule"] {
+            assert!(collection.as_object().unwrap()[rule].is_null());
+        }
+    }
+    for (query, total, names) in [
+        ("filter=system%3Dfalse", 1, json!([{"name": "coredns_records"}])),
+        ("filter=type%3D'auth'", 1, json!([{"name": "_superusers"}])),
+        ("sort=name", 2, json!([{"name": "_superusers"}, {"name": "coredns_records"}])),
+        ("perPage=1&page=2&sort=-name", 2, json!([{"name": "_superusers"}])),
+        ("skipTotal=1&page=9", -1, json!([])),
+    ] {
+        let list = served.get(&format!("/api/collections?fields=name&{query}")).body;
+        assert_eq!((&list["totalItems"], &list["items"]), (&json!(total), &names), "{query}");
+    }
+    for query in ["filter=zone%3D'x'", "sort=content.ip", "page=x"] {
+        assert_eq!(served.get(&format!("/api/collections?{query}")).status, 400, "{query}");
+    }
+}
+
+#[test]
+fn the_superuser_is_listed_and_not_changed() {
+    let mut served = Served::new();
+    let path = format!("{SUPERUSERS}/records");
+    let list = served.get(&path).body;
+    let superuser = &list["items"][0];
+    assert_eq!((&list["totalItems"], &superuser["email"]), (&json!(1), &json!("admin@example.org")));
+    assert!(superuser["password"].is_null() && superuser["tokenKey"].is_null());
+    let one = format!("{path}/{}", superuser["id"].as_str().unwrap());
+    assert_eq!(served.get(&one).body, *superuser);
+    assert_eq!(served.get(&format!("{path}?filter=email~'example.net'")).body["totalItems"], 0);
+    assert_eq!(served.get(&format!("{path}/nope")).status, 404);
+    for (method, path) in [("POST", &path), ("PATCH", &one), ("DELETE", &one)] {
+        assert_eq!(served.ask(method, path, &[], b"").status, 403, "{method}");
+    }
+    served.token.clear();
+    assert_eq!((served.get(&path).status, served.get(&one).status), (403, 403));
 }
 
 #[test]
