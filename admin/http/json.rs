@@ -68,5 +68,7 @@ mod tests {
             read(&mut br#"{"a":[1,-2,2.5,"x",null,true]}"#.to_vec()),
             Some(json!({"a": [1, -2, 2.5, "x", null, true]}))
         );
+        // As in JavaScript, a whole number has no end.
+        assert_eq!(read(&mut b"100000000000000000000".to_vec()), Some(json!(1e20)));
     }
 }
