@@ -13,6 +13,7 @@
 //! * `program`: the command line
 //! * `durability`: kills under many writers, a disk without room, back-ups
 //! * `http`: records written over HTTP and answered over DNS
+//! * `hostile`: HTTP requests that mean harm
 //! * `peers`: the answers of other servers to the same questions
 //! * `reload`: changing the configuration while it runs
 //! * `watch`: health, readiness, metrics and the process-wide plugins
@@ -23,6 +24,7 @@ mod cache;
 mod cases;
 mod durability;
 mod forward;
+mod hostile;
 mod http;
 mod manual;
 mod packets;

@@ -30,14 +30,19 @@ impl Inbound {
         Self { body, expects: headers.contains_key(header::EXPECT) }
     }
 
+    /// Whether its length is known before it has come.
+    pub(super) fn is_declared(&self) -> bool {
+        self.body.size_hint().exact().is_some()
+    }
+
     /// Reads all of it, at most `max` octets.
     pub(super) async fn read(mut self, max: usize) -> Result<Vec<u8>, ApiError> {
-        let declared = self.body.size_hint().lower();
-        if declared > max as u64 {
+        let size = self.body.size_hint();
+        if size.lower() > max as u64 {
             return Err(ApiError::too_large());
         }
-        // What is declared is not yet sent: memory grows with what comes.
-        let mut octets = Vec::with_capacity((declared as usize).min(FIRST_ALLOCATION));
+        // Pages that nothing is written to take no memory, so that this grows with what comes and is never copied.
+        let mut octets = Vec::with_capacity(size.exact().map_or(max, |declared| declared as usize));
         let begun = Instant::now();
         loop {
             let sent = Duration::from_millis(1000 * octets.len() as u64 / OCTETS_PER_SECOND_MIN);
@@ -187,8 +192,9 @@ const BODY_GRACE: Duration = Duration::from_secs(20);
 /// The slowest pace at which a body may come in the long run.
 const OCTETS_PER_SECOND_MIN: u64 = 8 * 1024;
 
-/// Octets that are set aside at once for a body.
-const FIRST_ALLOCATION: usize = 64 * 1024;
+/// Octets of fields whose length is not declared: one that sends without end fills no more memory than this, and no
+/// record is longer. Clients that change much at once know how much it is.
+pub(super) const UNDECLARED_MAX: usize = 8 << 20;
 
 /// Octets of a refused body that are still read.
 const DISCARD_MAX: usize = 64 * 1024 * 1024;

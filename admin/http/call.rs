@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use store::Name;
 
 use super::api_token::ApiToken;
-use super::body::{self, Inbound};
+use super::body::{self, Inbound, UNDECLARED_MAX};
 use super::error::ApiError;
 use super::fields::Fields;
 use super::site::Site;
@@ -77,6 +77,9 @@ impl Call {
 
     /// Reads the body as fields; `malformed` is the sentence for one that cannot be read.
     pub(super) async fn take_fields(&mut self, malformed: &'static str) -> Result<Map<String, Value>, ApiError> {
+        if self.inbound.as_ref().is_some_and(|inbound| !inbound.is_declared()) {
+            self.body_max = self.body_max.min(UNDECLARED_MAX);
+        }
         let octets = self.take_body().await?;
         body::fields(&self.headers, octets, malformed).await
     }

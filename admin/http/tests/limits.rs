@@ -32,6 +32,22 @@ fn bodies_over_the_limit_get_413_and_their_client_sees_it() {
 }
 
 #[test]
+fn a_body_need_not_tell_its_length() {
+    let served = Served::new();
+    let record =
+        json!({"zone": "example.org", "name": "www", "record_type": "A", "content": {"ip": "192.0.2.1"}}).to_string();
+    let (one, two) = record.split_at(20);
+    let request = format!(
+        "POST {RECORDS} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: {}\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{one}\r\n{:x}\r\n{two}\r\n0\r\n\r\n",
+        served.token,
+        one.len(),
+        two.len(),
+    );
+    let answer = exchange(served.admin.local_addr(), request.as_bytes());
+    assert_eq!((answer.status, &answer.body["name"]), (200, &json!("www")), "{answer:?}");
+}
+
+#[test]
 fn too_many_and_too_long_headers_get_431() {
     let served = Served::new();
     let many: Vec<String> = (0..200).map(|n| format!("X-{n}: y")).collect();
