@@ -39,7 +39,7 @@ pub use journal::{Difference, Entry};
 pub use name::Name;
 pub use record::{Faulty, Record, Row, RowId, Timestamp, Written};
 pub use store::{Opened, Publish, Store, StoreError, ZoneInfo};
-pub use watch::{Action, RowChange, Watch};
+pub use watch::{Action, ROWS_MAX, RowChange, Watch};
 
 pub use domain::base::Serial;
 pub use domain::base::iana::Rtype;

@@ -76,7 +76,7 @@ impl Plan {
             touched: BTreeMap::new(),
             warnings: Vec::new(),
             released: Vec::new(),
-            watched: watched.then(Watched::default),
+            watched: watched.then(Watched::new),
         };
         for (key, mut zone) in std::mem::take(&mut stage.zones) {
             let settled = plan.settle(&stage, &key, &mut zone, origin);

@@ -33,31 +33,43 @@ pub trait Watch: Send + Sync {
     fn is_on(&self) -> bool;
 
     /// Takes what a commit changed, once it is durable and published and before its writers hear of it. The changes of
-    /// an edit stand in order of insertion of their rows.
-    fn changed(&self, changes: &[RowChange]);
+    /// an edit stand in order of insertion of their rows. `None` if there are more than [`ROWS_MAX`]: who looks has to
+    /// look anew.
+    fn changed(&self, changes: Option<&[RowChange]>);
 }
 
 /// The rows that an edit changes, before and after, by their place: it stays the same when a row moves to another owner
 /// or zone.
-#[derive(Default)]
-pub(crate) struct Watched(BTreeMap<u64, (Option<Row>, Option<Row>)>);
+pub(crate) struct Watched(Option<BTreeMap<u64, States>>);
+
+/// A row before and after.
+type States = (Option<Row>, Option<Row>);
 
 impl Watched {
+    /// None yet.
+    pub(crate) fn new() -> Self {
+        Self(Some(BTreeMap::new()))
+    }
+
     /// Notes what became of a row at an owner; generated ones are nobody's records.
     pub(crate) fn note(&mut self, before: Option<&Placed>, after: Option<&Placed>) {
+        let Some(rows) = &mut self.0 else { return };
         let clients = |placed: Option<&Placed>| placed.filter(|placed| !placed.row.generated).cloned();
         if let Some(Placed { place, row }) = clients(before) {
-            self.0.entry(place).or_default().0 = Some(row);
+            rows.entry(place).or_default().0 = Some(row);
         }
         if let Some(Placed { place, row }) = clients(after) {
-            self.0.entry(place).or_default().1 = Some(row);
+            rows.entry(place).or_default().1 = Some(row);
+        }
+        if rows.len() > ROWS_MAX {
+            self.0 = None;
         }
     }
 
-    /// The changes; the times tell a row that was written from a SOA record that only has a new serial.
-    pub(crate) fn changes(self) -> impl Iterator<Item = RowChange> {
+    /// The changes, unless they are too many; the times tell a row that was written from a SOA record that only has a new serial.
+    pub(crate) fn changes(self) -> Option<impl Iterator<Item = RowChange>> {
         let times = |row: &Row| -> (Timestamp, Timestamp) { (row.created, row.updated) };
-        self.0.into_values().filter_map(move |states| match states {
+        let change = move |states: States| match states {
             (None, None) => None,
             (None, Some(row)) => Some(RowChange { action: Action::Create, row }),
             (Some(row), None) => Some(RowChange { action: Action::Delete, row }),
@@ -68,6 +80,11 @@ impl Watched {
                     && times(&before) == times(&row);
                 (!is_same).then_some(RowChange { action: Action::Update, row })
             }
-        })
+        };
+        Some(self.0?.into_values().filter_map(change))
     }
 }
+
+/// Rows of a commit that are gathered for those who look: more than people or programs change by hand, and few enough to
+/// lie in memory twice. Fewer for the store's own tests, which are to be quick.
+pub const ROWS_MAX: usize = if cfg!(test) { 1_024 } else { 65_536 };

@@ -15,7 +15,7 @@ use crate::settle::{Origin, Plan, Touched};
 use crate::stage::{Counters, Stage};
 use crate::store::Shared;
 use crate::tables::{self, NEXT_PLACE, NEXT_ZONE, REMOVED_OCTETS};
-use crate::watch::{RowChange, Watched};
+use crate::watch::{ROWS_MAX, RowChange};
 use crate::{StoreError, Timestamp, removed};
 
 /// The way to the writing thread; dropping it waits until what is in the queue is done.
@@ -137,10 +137,10 @@ fn commit(shared: &Shared, works: Vec<Work>) -> Result<Vec<Verdict>, StoreError>
             }
         }
     }
-    if !watched.is_empty() {
+    if watched.as_ref().is_none_or(|changes| !changes.is_empty()) {
         for watch in watching {
             // It has no say in the verdicts.
-            let _ = catch_unwind(AssertUnwindSafe(|| watch.changed(&watched)));
+            let _ = catch_unwind(AssertUnwindSafe(|| watch.changed(watched.as_deref())));
         }
     }
     Ok(verdicts)
@@ -162,8 +162,8 @@ struct Batch {
     released: Vec<Vec<u8>>,
     /// Whether anybody looks at the rows that change.
     is_watched: bool,
-    /// Those rows, edit by edit.
-    watched: Vec<RowChange>,
+    /// Those rows, edit by edit; `None` if they are too many.
+    watched: Option<Vec<RowChange>>,
     /// Whether there is anything to commit.
     wrote: bool,
 }
@@ -183,7 +183,7 @@ impl Batch {
             counts: Counts::default(),
             released: Vec::new(),
             is_watched,
-            watched: Vec::new(),
+            watched: Some(Vec::new()),
             wrote: false,
         })
     }
@@ -195,9 +195,8 @@ impl Batch {
         let plan = {
             let mut stage = Stage::new(&*view, &self.withheld, self.now, self.next);
             let mut steps = edit.ops.into_iter().enumerate();
-            steps
-                .try_for_each(|(op, step)| stage.step(op, step))
-                .and_then(|()| Plan::new(stage, &origin, self.is_watched))
+            let taken = steps.try_for_each(|(op, step)| stage.step(op, step));
+            taken.and_then(|()| Plan::new(stage, &origin, self.is_watched))
         };
         let mut plan = match plan {
             Ok(plan) => plan,
@@ -206,7 +205,13 @@ impl Batch {
         };
         self.wrote |= plan.write(view, &mut self.counts)?;
         self.next = plan.next;
-        self.watched.extend(plan.watched.into_iter().flat_map(Watched::changes));
+        if let Some(watched) = plan.watched {
+            let all = self.watched.take().zip(watched.changes()).map(|(mut all, more)| {
+                all.extend(more);
+                all
+            });
+            self.watched = all.filter(|all| all.len() <= ROWS_MAX);
+        }
         for key in plan.released {
             Arc::make_mut(&mut self.withheld).remove(&key);
             self.released.push(key);

@@ -2,7 +2,8 @@
 //! what it is to tell.
 //!
 //! The writer puts what a commit has changed into one bounded ring that all clients read ([`hub`]); each makes its frames
-//! of it at its own pace. One that falls behind by the whole ring is dropped, so that a writer waits for nobody.
+//! of it at its own pace. One that falls behind by the whole ring is dropped, so that a writer waits for nobody. A commit
+//! of more than [`store::ROWS_MAX`] rows is told by the end of all streams.
 
 mod hub;
 mod topic;

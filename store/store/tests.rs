@@ -14,7 +14,7 @@ use crate::db::Then;
 use crate::edit::{Api, NewRow, Op};
 use crate::rules::records_to_nodes;
 use crate::zonefile::{Options, read_text};
-use crate::{Action, Faulty, Record, RowChange, types};
+use crate::{Action, Faulty, ROWS_MAX, Record, RowChange, types};
 
 mod backup;
 mod damage;
@@ -563,7 +563,10 @@ fn who_looks_is_told_of_each_row_that_changes_and_nobody_else_costs_anything() {
         fn is_on(&self) -> bool {
             self.1.load(Ordering::SeqCst)
         }
-        fn changed(&self, changes: &[RowChange]) {
+        fn changed(&self, changes: Option<&[RowChange]>) {
+            let Some(changes) = changes else {
+                return self.1.store(false, Ordering::SeqCst);
+            };
             let changes = changes.iter().map(|change| (change.action, change.row.clone()));
             self.0.lock().unwrap().extend(changes);
         }
@@ -603,6 +606,14 @@ fn who_looks_is_told_of_each_row_that_changes_and_nobody_else_costs_anything() {
     assert_eq!(imported, [&kept[..], &["Delete unseen.example.org. A", "Update example.org. SOA"]].concat());
     assert_eq!(told(vec![import(BASE)]).0, [""; 0]);
     assert_eq!(told(vec![Op::RemoveZone(apex())]).0.len(), 3);
+    let many = |count: usize| {
+        let one = records(BASE).remove(2);
+        let more = (0..count).map(|n| Record { owner: name(&format!("w{n}.example.org.")), ..one.clone() });
+        Op::Import { apex: apex(), records: records(BASE).into_iter().chain(more).collect() }
+    };
+    assert_eq!(told(vec![many(100)]).0.len(), 103);
+    assert_eq!(told(vec![many(ROWS_MAX + 200)]).0, [""; 0]);
+    assert!(!looker.is_on(), "it was told that it is too much");
     drop(looker);
     drop(watch);
     store.apply(edit(vec![create("z A 192.0.2.1")])).unwrap();

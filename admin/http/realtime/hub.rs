@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use store::{RowChange, Watch};
+use store::{ROWS_MAX, RowChange, Watch};
 use tokio::sync::{Notify, broadcast};
 
 use super::super::account;
@@ -62,7 +62,13 @@ impl Hub {
 
     /// Ends all clients, and takes no more.
     pub(in crate::http) fn end(&self) {
-        for client in self.clients().take().into_iter().flat_map(|clients| clients.by_id.into_values()) {
+        self.end_all();
+        *self.clients() = None;
+    }
+
+    /// Ends all clients; those who come back know that they have missed something.
+    fn end_all(&self) {
+        for client in self.clients().iter().flat_map(|clients| clients.by_id.values()) {
             client.end.notify_one();
         }
     }
@@ -108,10 +114,13 @@ impl Hub {
 
 impl Watch for Hub {
     fn is_on(&self) -> bool {
-        self.changes.receiver_count() > 0
+        self.clients().iter().flat_map(|clients| clients.by_id.values()).any(|client| !client.topics().is_empty())
     }
 
-    fn changed(&self, changes: &[RowChange]) {
+    fn changed(&self, changes: Option<&[RowChange]>) {
+        let Some(changes) = changes else {
+            return self.end_all();
+        };
         for part in changes.chunks(PART_ROWS) {
             // Fails only if nobody is connected any more.
             let _ = self.changes.send(part.into());
@@ -153,10 +162,10 @@ impl Client {
 /// Clients at once: half of the connections that the service takes, so that the other calls have the other half.
 const CLIENTS_MAX: usize = 256;
 
-/// Places in the ring: who is further behind is dropped.
-const CHANGES_MAX: usize = 1024;
+/// Places in the ring, for twice what one commit can fill: who is further behind is dropped.
+const CHANGES_MAX: usize = 2 * ROWS_MAX / PART_ROWS;
 
-/// Rows in one place of the ring, which bounds what it holds for the slowest client to 65,536.
+/// Rows in one place of the ring.
 const PART_ROWS: usize = 64;
 
 /// Characters of a client's id.

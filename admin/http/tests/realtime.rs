@@ -221,7 +221,7 @@ fn who_does_not_read_is_dropped_and_holds_nobody_up() {
     let hub = &served.admin.site.realtime;
     let (rows, _) = served.store.rows(0, 1).unwrap();
     let many = vec![RowChange { action: Action::Update, row: rows[0].clone() }; 200_000];
-    hub.changed(&many);
+    hub.changed(Some(&many));
     let begun = Instant::now();
     while hub.client(&slow.id).is_some() {
         assert!(begun.elapsed() < Duration::from_secs(60), "it is still there");
@@ -236,6 +236,18 @@ fn who_does_not_read_is_dropped_and_holds_nobody_up() {
     other.subscribe(&served, &["coredns_records/*"]);
     served.create(&address("next"));
     assert_eq!(other.told(), "create next");
+}
+
+#[test]
+fn a_commit_that_is_too_big_to_be_told_ends_the_streams() {
+    let served = Served::new();
+    let mut stream = Stream::open(served.admin.local_addr());
+    let hub = &served.admin.site.realtime;
+    assert!(!hub.is_on(), "nobody is told anything yet");
+    stream.subscribe(&served, &["coredns_records/*"]);
+    assert!(hub.is_on());
+    hub.changed(None);
+    assert_eq!(stream.next(), None);
 }
 
 #[test]
