@@ -196,7 +196,15 @@ impl Batch {
             let mut stage = Stage::new(&*view, &self.withheld, self.now, self.next);
             let mut steps = edit.ops.into_iter().enumerate();
             let taken = steps.try_for_each(|(op, step)| stage.step(op, step));
-            taken.and_then(|()| Plan::new(stage, &origin, self.is_watched))
+            match taken {
+                Ok(()) => Plan::new(stage, &origin, self.is_watched),
+                // Before a step that is wrong in itself another may break a rule of zones: the first fault is told.
+                Err(fault) if fault.op() > Some(0) => match Plan::new(stage, &origin, false) {
+                    Err(earlier) if earlier.op().is_some() && earlier.op() < fault.op() => Err(earlier),
+                    _ => Err(fault),
+                },
+                Err(fault) => Err(fault),
+            }
         };
         let mut plan = match plan {
             Ok(plan) => plan,

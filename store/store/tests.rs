@@ -192,6 +192,9 @@ fn an_upsert_adds_a_row_and_replaces_it_and_each_step_shows_its_own() {
     let refused = Op::Upsert(43, Box::new(|_| Err(crate::stage::rule(77, Faulty::Ttl, "no".into()))));
     let refused = store.apply(edit(vec![create("b A 192.0.2.1"), refused])).unwrap_err();
     assert_eq!(refused.op(), Some(1));
+    // The first fault is told, also where the rules of zones see it only once all steps are taken.
+    let steps = vec![create("b A 192.0.2.1"), create("a CNAME b"), create("c A 192.0.2.1"), Op::Delete(5)];
+    assert_eq!(store.apply(edit(steps)).unwrap_err().op(), Some(1));
 }
 
 #[test]
