@@ -59,7 +59,7 @@ pub(super) async fn subscribe(mut call: Call) -> Result<Reply, ApiError> {
     let client = call.site.realtime.client(&id);
     let client = client.ok_or_else(|| ApiError::new(StatusCode::NOT_FOUND, "Missing or invalid client id."))?;
     let topics: Vec<Topic> = topics.into_iter().filter_map(Topic::parse).collect();
-    match client.subscribe(call.token.is_some(), topics) {
+    match call.site.realtime.subscribe(&client, call.token.is_some(), topics) {
         true => Ok(Reply::Empty),
         false => {
             Err(ApiError::new(StatusCode::FORBIDDEN, "The current and the previous request authorization don't match."))
@@ -140,12 +140,12 @@ async fn tell(client: &Client, mut changes: broadcast::Receiver<Changes>, to: &m
 
 /// Sends the frames of some changes, as far as the client asked for them; false if it is gone.
 async fn send(client: &Client, changes: &Changes, to: &mpsc::Sender<Piece>, told: &mut Instant) -> bool {
-    let topics = client.topics();
+    let topics = client.topics(changes);
     if topics.is_empty() {
         return true;
     }
     let mut frames = String::new();
-    for change in changes.iter() {
+    for change in changes.rows.iter() {
         let record = record::to_json(&change.row);
         for topic in topics.iter().filter(|topic| topic.wants(change.row.id, &record)) {
             topic.frame(&client.id, change.action, &record, &mut frames);
@@ -184,3 +184,49 @@ const TOPICS_MAX: usize = 1000;
 
 /// Characters of one topic, as PocketBase bounds them.
 const TOPIC_LENGTH_MAX: usize = 2500;
+
+#[cfg(test)]
+mod tests {
+    use store::{Action, Row, RowChange, Rtype, Watch, name};
+
+    use super::*;
+
+    /// How long a stream lasts on which something is told so often, and how many events and comments it has.
+    async fn last(every: Duration) -> (Duration, usize, usize) {
+        let hub = Arc::new(Hub::new());
+        let (client, changes) = hub.admit().unwrap().unwrap();
+        assert!(hub.subscribe(&client, true, Topic::parse("coredns_records/*".into()).into_iter().collect()));
+        let (to, mut pieces) = mpsc::channel(PIECES_MAX);
+        let opened = Instant::now();
+        tokio::spawn(async move { tell(&client, changes, &to).await });
+        tokio::spawn(async move {
+            let zone = name::parse("example.org.", None).unwrap();
+            let (owner, rdata) = (zone.clone(), Bytes::from_static(&[192, 0, 2, 1]));
+            let (written, generated, created, updated) = (None, false, 0, 0);
+            let row =
+                Row { id: 42, zone, owner, rtype: Rtype::A, ttl: None, rdata, written, generated, created, updated };
+            loop {
+                tokio::time::sleep(every).await;
+                hub.changed(Some(&[RowChange { action: Action::Update, row: row.clone() }]));
+            }
+        });
+        let (mut events, mut comments) = (0, 0);
+        while let Some(piece) = pieces.recv().await {
+            match piece.unwrap() == COMMENT {
+                true => comments += 1,
+                false => events += 1,
+            }
+        }
+        (opened.elapsed(), events, comments)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_is_kept_alive_and_ends_after_5_minutes_of_silence_or_30_in_all() {
+        let (lasted, events, comments) = last(Duration::from_secs(3600)).await;
+        assert!(lasted.abs_diff(IDLE_MAX) < Duration::from_secs(1), "{lasted:?}");
+        assert!(events == 0 && (11..=12).contains(&comments), "{events} {comments}");
+        let (lasted, events, comments) = last(Duration::from_secs(61)).await;
+        assert!(lasted.abs_diff(LIFE_MAX) < Duration::from_secs(1), "{lasted:?}");
+        assert!(events == 29 && (71..=72).contains(&comments), "{events} {comments}");
+    }
+}

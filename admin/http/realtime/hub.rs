@@ -1,6 +1,7 @@
 //! The clients of realtime, and the ring of changes that they read.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use store::{ROWS_MAX, RowChange, Watch};
@@ -14,12 +15,20 @@ use super::topic::Topic;
 pub(in crate::http) struct Hub {
     /// The ring.
     changes: broadcast::Sender<Changes>,
+    /// How much was put into it so far.
+    count: AtomicU64,
     /// The clients; `None` once the service ends.
     clients: Mutex<Option<Clients>>,
 }
 
 /// Changes of one commit, or a part of many; shared by all who have not read them yet.
-pub(super) type Changes = Arc<[RowChange]>;
+#[derive(Clone)]
+pub(super) struct Changes {
+    /// Their number in the ring.
+    number: u64,
+    /// What they are.
+    pub(super) rows: Arc<[RowChange]>,
+}
 
 /// A client, and its place in the ring.
 pub(super) type Admitted = (Arc<Client>, broadcast::Receiver<Changes>);
@@ -50,27 +59,25 @@ pub(in crate::http) struct Client {
 struct Subscription {
     /// Whether a superuser asked for it; nobody else is told anything.
     is_superuser: bool,
-    /// About what.
-    topics: Arc<[Topic]>,
+    /// About what, each with the number of the first change in the ring that it is for: what was changed before a list of
+    /// topics was replaced is told by the former one, however late.
+    topics: VecDeque<(u64, Arc<[Topic]>)>,
 }
 
 impl Hub {
     /// Without clients.
     pub(in crate::http) fn new() -> Self {
-        Self { changes: broadcast::Sender::new(CHANGES_MAX), clients: Mutex::new(Some(Clients::default())) }
+        Self {
+            changes: broadcast::Sender::new(CHANGES_MAX),
+            count: AtomicU64::new(0),
+            clients: Mutex::new(Some(Clients::default())),
+        }
     }
 
     /// Ends all clients, and takes no more.
     pub(in crate::http) fn end(&self) {
-        self.end_all();
-        *self.clients() = None;
-    }
-
-    /// Ends all clients; those who come back know that they have missed something.
-    fn end_all(&self) {
-        for client in self.clients().iter().flat_map(|clients| clients.by_id.values()) {
-            client.end.notify_one();
-        }
+        let clients = self.clients().take();
+        end(clients.as_ref());
     }
 
     /// Takes in a client; `None` if there are too many. The oldest one without a superuser makes room.
@@ -106,6 +113,23 @@ impl Hub {
         self.clients().as_ref()?.by_id.get(id).cloned()
     }
 
+    /// Replaces what a client is told from now on; false if another than before asks for it. A guest may become a
+    /// superuser.
+    pub(super) fn subscribe(&self, client: &Client, is_superuser: bool, topics: Vec<Topic>) -> bool {
+        let mut subscription = client.subscription();
+        if subscription.is_superuser && !is_superuser {
+            return false;
+        }
+        subscription.is_superuser = is_superuser;
+        if is_superuser {
+            if subscription.topics.len() == LISTS_MAX {
+                subscription.topics.pop_front();
+            }
+            subscription.topics.push_back((self.count.load(Ordering::SeqCst), topics.into()));
+        }
+        true
+    }
+
     /// The clients; nothing that holds them can fail.
     fn clients(&self) -> MutexGuard<'_, Option<Clients>> {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
@@ -114,38 +138,43 @@ impl Hub {
 
 impl Watch for Hub {
     fn is_on(&self) -> bool {
-        self.clients().iter().flat_map(|clients| clients.by_id.values()).any(|client| !client.topics().is_empty())
+        self.clients().iter().flat_map(|clients| clients.by_id.values()).any(|client| client.is_told())
     }
 
     fn changed(&self, changes: Option<&[RowChange]>) {
         let Some(changes) = changes else {
-            return self.end_all();
+            // Those who come back know that they have missed something.
+            return end(self.clients().as_ref());
         };
         for part in changes.chunks(PART_ROWS) {
+            let number = self.count.fetch_add(1, Ordering::SeqCst);
             // Fails only if nobody is connected any more.
-            let _ = self.changes.send(part.into());
+            let _ = self.changes.send(Changes { number, rows: part.into() });
         }
     }
 }
 
+/// Has clients go.
+fn end(clients: Option<&Clients>) {
+    for client in clients.into_iter().flat_map(|clients| clients.by_id.values()) {
+        client.end.notify_one();
+    }
+}
+
 impl Client {
-    /// Replaces what it is told; false if another than before asks for it. A guest may become a superuser.
-    pub(super) fn subscribe(&self, is_superuser: bool, topics: Vec<Topic>) -> bool {
-        let mut subscription = self.subscription();
-        if subscription.is_superuser && !is_superuser {
-            return false;
+    /// Which topics changes are told for. They have to come in order.
+    pub(super) fn topics(&self, changes: &Changes) -> Arc<[Topic]> {
+        let topics = &mut self.subscription().topics;
+        while topics.get(1).is_some_and(|(since, _)| *since <= changes.number) {
+            topics.pop_front();
         }
-        *subscription = Subscription { is_superuser, topics: topics.into() };
-        true
+        let first = topics.front().filter(|(since, _)| *since <= changes.number);
+        first.map_or_else(Arc::default, |(_, topics)| Arc::clone(topics))
     }
 
-    /// What it is told about.
-    pub(super) fn topics(&self) -> Arc<[Topic]> {
-        let subscription = self.subscription();
-        match subscription.is_superuser {
-            true => Arc::clone(&subscription.topics),
-            false => Arc::default(),
-        }
+    /// Whether it is told anything at present.
+    fn is_told(&self) -> bool {
+        self.subscription().topics.back().is_some_and(|(_, topics)| !topics.is_empty())
     }
 
     /// Returns when it has to go.
@@ -167,6 +196,9 @@ const CHANGES_MAX: usize = 2 * ROWS_MAX / PART_ROWS;
 
 /// Rows in one place of the ring.
 const PART_ROWS: usize = 64;
+
+/// Lists of topics that one client replaces before it is told what came before them; earlier ones are forgotten.
+const LISTS_MAX: usize = 8;
 
 /// Characters of a client's id.
 const ID_LENGTH: usize = 40;
