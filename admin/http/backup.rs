@@ -6,8 +6,15 @@ use store::{BackupError, name};
 
 use super::call::{Call, Reply};
 use super::error::ApiError;
+use super::openapi::{Answer, Content, Operation};
 use super::stream;
 use engine::log;
+
+/// What [`get`] does.
+pub(super) const GET: Operation = Operation::new(
+    "Back up the whole database while it is in use",
+    &[Answer::new(200, "The back-up, for `zonda restore`.", &[Content::octets()])],
+);
 
 /// `GET /api/zonda/backup`
 pub(super) async fn get(call: Call) -> Result<Reply, ApiError> {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use serde_json::{Map, Value};
 use store::Name;
 
@@ -103,6 +104,11 @@ impl Query {
 }
 
 impl Reply {
+    /// 200 with what a value is in JSON.
+    pub(super) fn of(value: &impl Serialize) -> Result<Self, ApiError> {
+        serde_json::to_value(value).map(Self::Json).map_err(|why| ApiError::internal(&why.to_string()))
+    }
+
     /// The response, with the wanted fields only.
     pub(super) fn into_response(self, fields: Option<&Fields>) -> Response {
         match self {

@@ -25,6 +25,7 @@ mod filter;
 mod json;
 mod list;
 mod listen;
+mod openapi;
 mod password;
 mod realtime;
 mod record;

@@ -20,6 +20,7 @@ use super::body::Inbound;
 use super::call::{Call, Query, Reply};
 use super::error::ApiError;
 use super::fields::Fields;
+use super::openapi::{self, Operation};
 use super::site::Site;
 use super::{api_token, auth, backup, batch, collections, listen, realtime, records, reload, token, tokens, zones};
 
@@ -27,6 +28,8 @@ use super::{api_token, auth, backup, batch, collections, listen, realtime, recor
 pub(super) struct Route {
     /// The method; HEAD goes with GET.
     pub(super) method: MethodFilter,
+    /// The method's name.
+    pub(super) verb: &'static str,
     /// The path with its parameters.
     pub(super) path: &'static str,
     /// What the bearer of the request has to be.
@@ -35,6 +38,10 @@ pub(super) struct Route {
     pub(super) body_max: usize,
     /// Who answers.
     pub(super) handler: Handler,
+    /// The name of who answers.
+    pub(super) name: &'static str,
+    /// What the API's description says of it; zonda's own routes have one.
+    pub(super) operation: Option<&'static Operation>,
 }
 
 /// The right that a route needs.
@@ -61,15 +68,18 @@ type Handler = fn(Call) -> Pin<Box<dyn Future<Output = Result<Reply, ApiError>> 
 #[derive(Clone, Copy)]
 pub(super) struct Peer(pub(super) SocketAddr);
 
-/// Makes the table's rows of function names.
+/// Makes the table's rows of function names and, after `=>`, the names of their descriptions.
 macro_rules! routes {
-    ($($method:ident $path:literal $right:ident $body_max:ident $handler:path;)*) => {
+    ($($method:ident $path:literal $right:ident $body_max:ident $handler:path $(=> $operation:path)?;)*) => {
         &[$(Route {
             method: MethodFilter::$method,
+            verb: stringify!($method),
             path: $path,
             right: Right::$right,
             body_max: $body_max,
             handler: |call| Box::pin($handler(call)),
+            name: stringify!($handler),
+            operation: [$(Some(&$operation),)? None][0],
         }),*]
     };
 }
@@ -92,15 +102,16 @@ pub(super) const ROUTES: &[Route] = routes! {
     DELETE "/api/collections/{collection}/records/{id}"       Records   NONE     records::delete;
     GET    "/api/realtime"                                    Anyone    NONE     realtime::connect;
     POST   "/api/realtime"                                    Anyone    TOPICS   realtime::subscribe;
-    GET    "/api/zonda/backup"                                Superuser NONE     backup::get;
-    POST   "/api/zonda/reload"                                Superuser SMALL    reload::reload;
+    GET    "/api/zonda/openapi.json"                          Anyone    NONE     openapi::get    => openapi::GET;
+    GET    "/api/zonda/backup"                                Superuser NONE     backup::get     => backup::GET;
+    POST   "/api/zonda/reload"                                Superuser SMALL    reload::reload  => reload::RELOAD;
     GET    "/api/zonda/tokens"                                Superuser NONE     tokens::list;
     POST   "/api/zonda/tokens"                                Superuser SMALL    tokens::create;
     DELETE "/api/zonda/tokens/{id}"                           Superuser NONE     tokens::revoke;
-    GET    "/api/zonda/zones"                                 ReadOwn   NONE     zones::list;
-    DELETE "/api/zonda/zones/{zone}"                          Write     NONE     zones::remove;
-    GET    "/api/zonda/zones/{zone}/zonefile"                 Read      NONE     zones::export;
-    PUT    "/api/zonda/zones/{zone}/zonefile"                 Write     ZONEFILE zones::import;
+    GET    "/api/zonda/zones"                                 ReadOwn   NONE     zones::list     => zones::LIST;
+    DELETE "/api/zonda/zones/{zone}"                          Write     NONE     zones::remove   => zones::REMOVE;
+    GET    "/api/zonda/zones/{zone}/zonefile"                 Read      NONE     zones::export   => zones::EXPORT;
+    PUT    "/api/zonda/zones/{zone}/zonefile"                 Write     ZONEFILE zones::import   => zones::IMPORT;
 };
 
 /// No body is read.
@@ -251,7 +262,7 @@ fn preflight(request: &Request) -> Response {
 }
 
 /// Where zonda's own API lives.
-const NATIVE: &str = "/api/zonda/";
+pub(super) const NATIVE: &str = "/api/zonda/";
 
 /// Why a request from elsewhere is refused.
 const LOCAL_ONLY: &str = "The superuser still has the well-known default password, so only requests made on the server \

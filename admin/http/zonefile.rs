@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::body::Body;
+use schemars::JsonSchema;
+use serde::Serialize;
 use store::edit::{Api, Edit, EditError, Op};
 use store::rules::{self, Severity};
 use store::zonefile::{self, Options, Parsed, Writer};
@@ -37,6 +39,7 @@ pub(super) enum Refusal {
 }
 
 /// Something to say about a line of a zone file.
+#[derive(Serialize, JsonSchema)]
 pub(super) struct Line {
     /// The line, counted from 1; 0 for the file as a whole.
     pub(super) line: u32,

@@ -4,28 +4,83 @@ use std::sync::Arc;
 
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use store::edit::{Api, Edit, EditError, Op};
 use store::{Name, Store, name};
 
 use super::call::{Call, Reply};
 use super::error::{ApiError, FieldFaults};
+use super::openapi::{Answer, Content, Operation};
 use super::time;
-use super::zonefile::{self, Refusal};
+use super::zonefile::{self, Line, Refusal};
+
+/// The zones of the database.
+#[derive(Serialize, JsonSchema)]
+struct ZoneList {
+    /// The zones, in canonical order.
+    zones: Vec<Zone>,
+}
+
+/// A zone.
+#[derive(Serialize, JsonSchema)]
+struct Zone {
+    /// Its name.
+    zone: String,
+    /// Its serial.
+    serial: u32,
+    /// How many records it holds.
+    records: u64,
+    /// When it last changed.
+    updated: String,
+}
+
+/// What an import did.
+#[derive(Serialize, JsonSchema)]
+struct ImportReport {
+    /// The zone's name.
+    zone: String,
+    /// Its serial now.
+    serial: Option<u32>,
+    /// How many records were put in.
+    added: usize,
+    /// How many records were taken away.
+    removed: usize,
+    /// What is hardly meant as it stands, though the zone is served.
+    warnings: Vec<Line>,
+}
+
+/// What [`list`] does.
+pub(super) const LIST: Operation =
+    Operation::new("List zones", &[Answer::new(200, "The zones.", &[Content::json::<ZoneList>()])]);
+
+/// What [`export`] does.
+pub(super) const EXPORT: Operation =
+    Operation::new("Export a zone", &[Answer::new(200, "The zone file.", &[Content::text("text/dns")])]);
+
+/// What [`import`] does.
+pub(super) const IMPORT: Operation = Operation {
+    body: &[Content::text("text/dns")],
+    ..Operation::new(
+        "Make a zone hold what a zone file says",
+        &[Answer::new(200, "The zone is served so.", &[Content::json::<ImportReport>()])],
+    )
+};
+
+/// What [`remove`] does.
+pub(super) const REMOVE: Operation = Operation::new("Remove a zone", &[Answer::empty("The zone is gone.")]);
 
 /// `GET /api/zonda/zones`
 pub(super) async fn list(call: Call) -> Result<Reply, ApiError> {
     let zones = call.site.blocking(Store::zones).await?;
     let zones = zones.map_err(|why| ApiError::store(&why))?;
-    let zones = zones.iter().filter(|zone| call.covers(&zone.apex)).map(|zone| {
-        json!({
-            "zone": name::to_text(&zone.apex),
-            "serial": zone.serial.into_int(),
-            "records": zone.records,
-            "updated": time::to_text(zone.updated),
-        })
+    let zones = zones.iter().filter(|zone| call.covers(&zone.apex)).map(|zone| Zone {
+        zone: name::to_text(&zone.apex),
+        serial: zone.serial.into_int(),
+        records: zone.records,
+        updated: time::to_text(zone.updated),
     });
-    Ok(Reply::Json(json!({ "zones": zones.collect::<Vec<_>>() })))
+    Reply::of(&ZoneList { zones: zones.collect() })
 }
 
 /// `GET /api/zonda/zones/{zone}/zonefile`
@@ -51,16 +106,16 @@ pub(super) async fn import(mut call: Call) -> Result<Reply, ApiError> {
     let imported = site.blocking(move |store| zonefile::import(store, apex, &text, who)).await?;
     drop(permit);
     match imported {
-        Ok(imported) => Ok(Reply::Json(json!({
-            "zone": name::to_text(&imported.apex),
-            "serial": imported.serial.map(|serial| serial.into_int()),
-            "added": imported.added,
-            "removed": imported.removed,
-            "warnings": lines(&imported.warnings),
-        }))),
+        Ok(imported) => Reply::of(&ImportReport {
+            zone: name::to_text(&imported.apex),
+            serial: imported.serial.map(|serial| serial.into_int()),
+            added: imported.added,
+            removed: imported.removed,
+            warnings: imported.warnings,
+        }),
         Err(Refusal::Faults(faults)) => {
             let mut fields = FieldFaults::default();
-            fields.insert("zonefile", lines(&faults));
+            fields.insert("zonefile", serde_json::to_value(faults).unwrap_or_default());
             Err(ApiError::fields(NOT_IMPORTED, fields))
         }
         Err(Refusal::Store(why)) => Err(ApiError::store(&why)),
@@ -91,11 +146,6 @@ pub(super) fn apex(call: &Call) -> Result<Name, ApiError> {
 /// 404 for a zone that is not there.
 fn no_zone() -> ApiError {
     ApiError::new(StatusCode::NOT_FOUND, "There is no such zone.")
-}
-
-/// Faults as an array.
-fn lines(faults: &[zonefile::Line]) -> Value {
-    faults.iter().map(|fault| json!({ "line": fault.line, "message": fault.message })).collect()
 }
 
 /// A refused zone file.

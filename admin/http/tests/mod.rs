@@ -5,6 +5,7 @@ mod batch;
 mod client;
 mod general;
 mod limits;
+mod openapi;
 mod realtime;
 mod records;
 mod tokens;
