@@ -226,17 +226,7 @@ pub(crate) fn encode_entry(entry: &JournalEntry) -> Vec<u8> {
 /// The journal entry with these octets.
 pub(crate) fn decode_entry(octets: &[u8]) -> Result<JournalEntry, Broken> {
     let mut input = Decoder::new(octets)?;
-    let flags = input.octet()?;
-    let from = Serial::from(input.number32()?);
-    let to = Serial::from(input.number32()?);
-    let at = input.number()?;
-    let who = input.text()?;
-    let api = match input.octet()? {
-        0 => Api::Pocketbase,
-        1 => Api::Native,
-        2 => Api::Import,
-        _ => return Err(Broken),
-    };
+    let entry = entry_head(&mut input)?;
     let mut lists = [Vec::new(), Vec::new()];
     for list in &mut lists {
         for _ in 0..input.number()? {
@@ -250,6 +240,27 @@ pub(crate) fn decode_entry(octets: &[u8]) -> Result<JournalEntry, Broken> {
         }
     }
     let [removed, added] = lists;
+    Ok(JournalEntry { removed, added, ..entry })
+}
+
+/// The journal entry with these octets, without its records.
+pub(crate) fn decode_entry_head(octets: &[u8]) -> Result<JournalEntry, Broken> {
+    entry_head(&mut Decoder::new(octets)?)
+}
+
+/// Reads what stands before the records of a journal entry.
+fn entry_head(input: &mut Decoder<'_>) -> Result<JournalEntry, Broken> {
+    let flags = input.octet()?;
+    let from = Serial::from(input.number32()?);
+    let to = Serial::from(input.number32()?);
+    let at = input.number()?;
+    let who = input.text()?;
+    let api = match input.octet()? {
+        0 => Api::Pocketbase,
+        1 => Api::Native,
+        2 => Api::Import,
+        _ => return Err(Broken),
+    };
     Ok(JournalEntry {
         from: (flags & 1 != 0).then_some(from),
         to: (flags & 4 == 0).then_some(to),
@@ -257,8 +268,8 @@ pub(crate) fn decode_entry(octets: &[u8]) -> Result<JournalEntry, Broken> {
         who,
         api,
         complete: flags & 2 != 0,
-        removed,
-        added,
+        removed: Vec::new(),
+        added: Vec::new(),
     })
 }
 

@@ -30,6 +30,8 @@ pub enum Api {
 
 /// One step of an [`Edit`].
 pub enum Op {
+    /// Refuses the edit unless the zone is as its writer has seen it; looks at the zone as it is before the edit.
+    Expect(Name, Expected),
     /// Adds a row, and its zone if that is new.
     Create(NewRow),
     /// Replaces a row with what the function makes of it; runs inside the transaction, so that reading and writing
@@ -39,6 +41,19 @@ pub enum Op {
     Upsert(RowId, Upsertion),
     /// Removes a row; with the last row that a client wrote the zone goes too.
     Delete(RowId),
+    /// Makes an RRset hold exactly these records, and its zone if that is new. Rows that stay equal keep id and times.
+    Rrset {
+        /// Apex of the zone.
+        apex: Name,
+        /// The owner name.
+        owner: Name,
+        /// The type.
+        rtype: Rtype,
+        /// Seconds, or `None` for the default of who serves it.
+        ttl: Option<u32>,
+        /// The rdata of each record; none removes the RRset.
+        rdata: Vec<Bytes>,
+    },
     /// Makes the zone hold exactly these records, creating it if it is new. Rows that stay equal keep id and times.
     /// A damaged zone is replaced.
     Import {
@@ -52,6 +67,17 @@ pub enum Op {
     Revert(Name, Serial),
     /// Removes a zone and all its rows, also one that is damaged.
     RemoveZone(Name),
+}
+
+/// How a zone has to be before an edit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// There is none.
+    Absent,
+    /// There is one.
+    Present,
+    /// It has this serial.
+    Serial(Serial),
 }
 
 /// What an update makes of a row.
@@ -85,9 +111,30 @@ pub struct Applied {
     pub rows: Vec<Row>,
     /// The zones that changed.
     pub zones: Vec<Turn>,
+    /// The zones that the edit named and left as they were, with their serials.
+    pub unchanged: Vec<(Name, Serial)>,
     /// What is hardly meant as it stands now at the names that were touched ([`crate::rules::check_nodes`]); not for
     /// imports, whose zones are checked whole by who brings them.
     pub warnings: Vec<String>,
+}
+
+impl Applied {
+    /// The serial of a zone after the edit; `None` if the edit did not name it, or if the zone is gone.
+    pub fn serial(&self, apex: &Name) -> Option<Serial> {
+        match self.zones.iter().find(|turn| turn.apex == *apex) {
+            Some(turn) => turn.to,
+            None => self.unchanged.iter().find(|(name, _)| name == apex).map(|(_, serial)| *serial),
+        }
+    }
+}
+
+/// What an edit would do.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    /// What would come back from [`Store::apply`](crate::Store::apply).
+    pub applied: Applied,
+    /// What history would say, an entry for each zone that would change.
+    pub entries: Vec<JournalEntry>,
 }
 
 /// A zone going from one serial to the next.
@@ -137,6 +184,19 @@ pub enum EditError {
     /// There is no such zone.
     #[error("there is no zone {}", crate::name::to_text(.0))]
     NoZone(Name),
+    /// There is such a zone already.
+    #[error("there is a zone {} already", crate::name::to_text(.0))]
+    ZoneExists(Name),
+    /// The zone has changed since its writer saw it.
+    #[error("the zone {} has serial {found}, not {expected}", crate::name::to_text(.apex))]
+    OtherSerial {
+        /// Apex of the zone.
+        apex: Name,
+        /// The serial that was expected.
+        expected: Serial,
+        /// The serial that it has.
+        found: Serial,
+    },
     /// The zone cannot be taken back.
     #[error(transparent)]
     History(HistoryError),
@@ -150,7 +210,7 @@ impl EditError {
     pub fn op(&self) -> Option<usize> {
         match self {
             Self::Rule { op, .. } | Self::NoRow { op, .. } | Self::IdTaken { op, .. } => Some(*op),
-            Self::NoZone(_) | Self::History(_) | Self::Store(_) => None,
+            Self::NoZone(_) | Self::ZoneExists(_) | Self::OtherSerial { .. } | Self::History(_) | Self::Store(_) => None,
         }
     }
 }

@@ -21,6 +21,7 @@ pub mod nsec3;
 mod pages;
 mod record;
 mod removed;
+mod rrset;
 pub mod rules;
 mod schema;
 mod serial;
@@ -38,7 +39,7 @@ pub use history::HistoryError;
 pub use journal::{Difference, Entry};
 pub use name::Name;
 pub use record::{Faulty, Record, Row, RowId, Timestamp, Written};
-pub use store::{Opened, Publish, Store, StoreError, ZoneInfo};
+pub use store::{LastChange, Opened, Publish, Store, StoreError, ZoneInfo, ZoneState};
 pub use watch::{Action, ROWS_MAX, RowChange, Watch};
 
 pub use domain::base::Serial;

@@ -11,9 +11,9 @@ use bytes::Bytes;
 use domain::base::Serial;
 use domain::base::iana::Rtype;
 
-use crate::codec::{Header, RowKey, encode_row};
+use crate::codec::{Header, RowKey, decode_entry, encode_row};
 use crate::db::{Read, Table, Write};
-use crate::edit::{Api, EditError, JournalEntry, NodeData, Turn};
+use crate::edit::{Api, Applied, EditError, JournalEntry, NodeData, Turn};
 use crate::journal::{self, Difference, entry_of};
 use crate::pages::Counts;
 use crate::rules::{self, Rule, Severity};
@@ -34,6 +34,8 @@ pub(crate) struct Plan {
     pub(crate) rows: Vec<Row>,
     /// The zones that changed.
     pub(crate) turns: Vec<Turn>,
+    /// The zones that were named and stay as they are.
+    pub(crate) unchanged: Vec<(Name, Serial)>,
     /// What those who serve the zones have to look at, by the apex's order key.
     pub(crate) touched: BTreeMap<Vec<u8>, Touched>,
     /// What can stay as it is, though it is hardly meant.
@@ -73,6 +75,7 @@ impl Plan {
             next: stage.next,
             rows: Vec::new(),
             turns: Vec::new(),
+            unchanged: Vec::new(),
             touched: BTreeMap::new(),
             warnings: Vec::new(),
             released: Vec::new(),
@@ -94,6 +97,22 @@ impl Plan {
         plan.puts.sort_unstable_by(|a, b| (a.0 as usize, &a.1).cmp(&(b.0 as usize, &b.1)));
         plan.removes.sort_unstable_by(|a, b| (a.0 as usize, &a.1).cmp(&(b.0 as usize, &b.1)));
         Ok(plan)
+    }
+
+    /// What it says about itself.
+    pub(crate) fn applied(&mut self) -> Applied {
+        Applied {
+            rows: std::mem::take(&mut self.rows),
+            zones: std::mem::take(&mut self.turns),
+            unchanged: std::mem::take(&mut self.unchanged),
+            warnings: std::mem::take(&mut self.warnings),
+        }
+    }
+
+    /// The entries that it would add to journals.
+    pub(crate) fn entries(&self) -> Vec<JournalEntry> {
+        let journal = self.puts.iter().filter(|(table, ..)| matches!(table, Table::Journal));
+        journal.filter_map(|(.., value)| decode_entry(value).ok()).collect()
     }
 
     /// Writes the plan, and counts rows that come and go; whether there was anything to write.
@@ -158,7 +177,9 @@ impl Plan {
         let mut header = zone.header.clone().unwrap_or_else(|| new_header(zone, stage.now));
         header.serial = new;
         self.write_rows(zone, &mut header);
-        if old != Some(new) {
+        if old == Some(new) {
+            self.unchanged.push((zone.apex.clone(), Serial::from(new)));
+        } else {
             header.updated = stage.now;
             self.turns.push(Turn {
                 apex: zone.apex.clone(),

@@ -8,12 +8,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
+use domain::base::Serial;
 use domain::base::iana::Rtype;
 
 use crate::codec::Header;
 use crate::db::{Read, Table};
-use crate::edit::{EditError, NewRow, NodeData, Op, Revision, Upsertion};
+use crate::edit::{EditError, Expected, NewRow, NodeData, Op, Revision, Upsertion};
 use crate::import::Import;
+use crate::rrset::NewRrset;
 use crate::tables::{self, Placed, Sum};
 use crate::{Faulty, Name, Record, Row, RowId, StoreError, Timestamp, name, removed, serial, types};
 
@@ -104,6 +106,11 @@ impl<'a> Stage<'a> {
     /// Takes the next step.
     pub(crate) fn step(&mut self, op: usize, step: Op) -> Result<(), EditError> {
         match step {
+            Op::Expect(apex, expected) => self.expect(apex, expected),
+            Op::Rrset { apex, owner, rtype, ttl, rdata } => {
+                let new = NewRrset { apex: &apex, owner: &owner, rtype, ttl, rdata };
+                self.set_rrset(op, new)
+            }
             Op::Create(new) => self.create(op, new),
             Op::Update(id, change) => self.update(op, id, change),
             Op::Upsert(id, make) => self.upsert(op, id, make),
@@ -115,6 +122,18 @@ impl<'a> Stage<'a> {
             Op::Import { apex, records } => self.import(op, &apex, records),
             Op::Revert(apex, serial) => self.revert(op, &apex, serial),
             Op::RemoveZone(apex) => self.remove_zone(op, &apex),
+        }
+    }
+
+    /// Whether a zone is as expected before the edit.
+    fn expect(&self, apex: Name, expected: Expected) -> Result<(), EditError> {
+        let found = tables::header(self.view, &name::order_key(&apex))?.map(|header| Serial::from(header.serial));
+        match (expected, found) {
+            (Expected::Absent, None) | (Expected::Present, Some(_)) => Ok(()),
+            (Expected::Absent, Some(_)) => Err(EditError::ZoneExists(apex)),
+            (_, None) => Err(EditError::NoZone(apex)),
+            (Expected::Serial(expected), Some(found)) if expected == found => Ok(()),
+            (Expected::Serial(expected), Some(found)) => Err(EditError::OtherSerial { apex, expected, found }),
         }
     }
 
@@ -472,11 +491,16 @@ fn called(op: usize, id: RowId, make: impl FnOnce() -> Result<NewRow, EditError>
 
 /// Checks what can be seen of a row alone.
 fn check_row(op: usize, new: &NewRow) -> Result<(), EditError> {
-    if !types::is_data(new.rtype) {
-        let message = format!("{} is not a type of data that a zone can hold", new.rtype);
-        return Err(rule(op, Faulty::Rtype, message));
-    }
+    check_type(op, new.rtype)?;
     check(op, &new.zone, &new.owner, new.ttl.unwrap_or_default(), new.rtype, &new.rdata)
+}
+
+/// Checks that a zone can hold a type.
+pub(crate) fn check_type(op: usize, rtype: Rtype) -> Result<(), EditError> {
+    match types::is_data(rtype) {
+        true => Ok(()),
+        false => Err(rule(op, Faulty::Rtype, format!("{rtype} is not a type of data that a zone can hold"))),
+    }
 }
 
 /// Checks a record: inside the zone, TTL in range (RFC 2181 §8), rdata of its type.

@@ -7,12 +7,16 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::SystemTime;
 
+mod zones;
+
+pub use zones::{LastChange, ZoneState};
+
 use crate::backup::{self, Backup, BackupError};
 use crate::codec::Header;
 use crate::db::{self, Db, OpenedDb, Read, Table};
-use crate::edit::{Applied, Change, Edit, EditError, JournalEntry, NodeData};
+use crate::edit::{Applied, Change, Edit, EditError, JournalEntry, NodeData, Trial};
 use crate::watch::Watch;
-use crate::writer::{Work, Writer};
+use crate::writer::{self, Work, Writer};
 use crate::{
     Difference, HistoryError, Name, Row, RowId, Serial, Timestamp, codec, history, name, pages, removed, schema, tables,
 };
@@ -168,6 +172,11 @@ impl Store {
     /// durable. Edits of several threads share a commit.
     pub fn apply(&self, edit: Edit) -> Result<Applied, EditError> {
         self.writer.ask(Work::Edit(edit))
+    }
+
+    /// What an edit would do if it were applied now; nothing is written.
+    pub fn try_out(&self, edit: Edit) -> Result<Trial, EditError> {
+        writer::try_out(&self.shared, edit)
     }
 
     /// Sets or with `None` removes such a value as [`Store::setting`] gives; durable when it returns.

@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use crate::db::{Read, Table, Then, Write};
-use crate::edit::{Applied, Change, Edit, EditError, NodeData};
+use crate::edit::{Applied, Change, Edit, EditError, NodeData, Trial};
 use crate::pages::Counts;
 use crate::settle::{Origin, Plan, Touched};
 use crate::stage::{Counters, Stage};
@@ -146,6 +146,15 @@ fn commit(shared: &Shared, works: Vec<Work>) -> Result<Vec<Verdict>, StoreError>
     Ok(verdicts)
 }
 
+/// Checks an edit as if it were applied now, and writes nothing.
+pub(crate) fn try_out(shared: &Shared, edit: Edit) -> Result<Trial, EditError> {
+    shared.db.check_sound()?;
+    shared.db.read(|view| {
+        let plan = Batch::new(shared, view, false)?.plan(view, edit);
+        Ok(plan.map(|mut plan| Trial { applied: plan.applied(), entries: plan.entries() }))
+    })?
+}
+
 /// The work of one transaction.
 struct Batch {
     /// Zones that must not be touched.
@@ -188,29 +197,31 @@ impl Batch {
         })
     }
 
+    /// Checks an edit.
+    fn plan(&self, view: &dyn Read, edit: Edit) -> Result<Plan, EditError> {
+        let origin = Origin { who: edit.who.chars().take(WHO_CHARACTERS_MAX).collect(), api: edit.api };
+        let mut stage = Stage::new(view, &self.withheld, self.now, self.next);
+        let mut steps = edit.ops.into_iter().enumerate();
+        match steps.try_for_each(|(op, step)| stage.step(op, step)) {
+            Ok(()) => Plan::new(stage, &origin, self.is_watched),
+            // Before a step that is wrong in itself another may break a rule of zones: the first fault is told.
+            Err(fault) if fault.op() > Some(0) => match Plan::new(stage, &origin, false) {
+                Err(earlier) if earlier.op().is_some() && earlier.op() < fault.op() => Err(earlier),
+                _ => Err(fault),
+            },
+            Err(fault) => Err(fault),
+        }
+    }
+
     /// Checks and writes an edit. The outer error is one of the disk and ends the transaction; an edit that is refused
     /// leaves no trace in it.
     fn edit(&mut self, view: &mut dyn Write, edit: Edit) -> Result<Verdict, StoreError> {
-        let origin = Origin { who: edit.who.chars().take(WHO_CHARACTERS_MAX).collect(), api: edit.api };
-        let plan = {
-            let mut stage = Stage::new(&*view, &self.withheld, self.now, self.next);
-            let mut steps = edit.ops.into_iter().enumerate();
-            let taken = steps.try_for_each(|(op, step)| stage.step(op, step));
-            match taken {
-                Ok(()) => Plan::new(stage, &origin, self.is_watched),
-                // Before a step that is wrong in itself another may break a rule of zones: the first fault is told.
-                Err(fault) if fault.op() > Some(0) => match Plan::new(stage, &origin, false) {
-                    Err(earlier) if earlier.op().is_some() && earlier.op() < fault.op() => Err(earlier),
-                    _ => Err(fault),
-                },
-                Err(fault) => Err(fault),
-            }
-        };
-        let mut plan = match plan {
+        let mut plan = match self.plan(&*view, edit) {
             Ok(plan) => plan,
             Err(EditError::Store(error @ (StoreError::Full | StoreError::Io(_)))) => return Err(error),
             Err(refused) => return Ok(Err(refused)),
         };
+        let applied = plan.applied();
         self.wrote |= plan.write(view, &mut self.counts)?;
         self.next = plan.next;
         if let Some(watched) = plan.watched {
@@ -237,7 +248,7 @@ impl Batch {
                 }
             }
         }
-        Ok(Ok(Applied { rows: plan.rows, zones: plan.turns, warnings: plan.warnings }))
+        Ok(Ok(applied))
     }
 
     /// Sets or removes a value that the store keeps for others.
@@ -287,7 +298,7 @@ fn change(view: &dyn Read, key: &[u8], touched: Touched) -> Result<Change, Store
 
 /// What a setting applies to: no row, no zone.
 fn nothing() -> Applied {
-    Applied { rows: Vec::new(), zones: Vec::new(), warnings: Vec::new() }
+    Applied { rows: Vec::new(), zones: Vec::new(), unchanged: Vec::new(), warnings: Vec::new() }
 }
 
 /// How many edits can wait; beyond that their callers wait to get into the queue.

@@ -81,6 +81,8 @@ impl ApiError {
             StoreError::Full => {
                 Self::new(StatusCode::INSUFFICIENT_STORAGE, "The disk of the server is full, nothing was written.")
             }
+            // Which zone it is decides what to do about it.
+            StoreError::Damaged(why) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, sentence(why)),
             _ => error,
         }
     }
@@ -94,6 +96,12 @@ impl ApiError {
                 faults.add("id", "validation_pk_invalid", "The record primary key is invalid or already exists.");
             }
             EditError::NoRow { .. } | EditError::NoZone(_) => return Self::not_found(),
+            EditError::ZoneExists(_) => {
+                return Self::new(StatusCode::CONFLICT, sentence(&error.to_string()));
+            }
+            EditError::OtherSerial { .. } => {
+                return Self::new(StatusCode::PRECONDITION_FAILED, sentence(&error.to_string()));
+            }
             EditError::History(why) => return Self::bad_request(sentence(&why.to_string())),
             EditError::Store(why) => return Self::store(&why),
         }

@@ -18,6 +18,7 @@ use crate::{Action, Faulty, ROWS_MAX, Record, RowChange, types};
 
 mod backup;
 mod damage;
+mod expected;
 mod history;
 mod removed;
 
