@@ -210,7 +210,9 @@ impl EditError {
     pub fn op(&self) -> Option<usize> {
         match self {
             Self::Rule { op, .. } | Self::NoRow { op, .. } | Self::IdTaken { op, .. } => Some(*op),
-            Self::NoZone(_) | Self::ZoneExists(_) | Self::OtherSerial { .. } | Self::History(_) | Self::Store(_) => None,
+            Self::NoZone(_) | Self::ZoneExists(_) | Self::OtherSerial { .. } | Self::History(_) | Self::Store(_) => {
+                None
+            }
         }
     }
 }

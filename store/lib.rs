@@ -39,6 +39,7 @@ pub use history::HistoryError;
 pub use journal::{Difference, Entry};
 pub use name::Name;
 pub use record::{Faulty, Record, Row, RowId, Timestamp, Written};
+pub use serial::soa_serial;
 pub use store::{LastChange, Opened, Publish, Store, StoreError, ZoneInfo, ZoneState};
 pub use watch::{Action, ROWS_MAX, RowChange, Watch};
 

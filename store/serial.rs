@@ -5,6 +5,7 @@
 //! PocketBase API has no serial.
 
 use bytes::Bytes;
+use domain::base::Serial;
 
 use crate::Timestamp;
 
@@ -37,6 +38,11 @@ pub(crate) fn of_soa(rdata: &[u8]) -> Option<u32> {
     let at = rdata.len().checked_sub(AFTER_NAMES)?;
     let octets = rdata.get(at..at + 4)?;
     Some(octets.iter().fold(0, |sum, &octet| sum << 8 | u32::from(octet)))
+}
+
+/// The serial in the rdata of a SOA record, for those who have only that.
+pub fn soa_serial(rdata: &[u8]) -> Option<Serial> {
+    of_soa(rdata).map(Serial::from)
 }
 
 /// The rdata of a SOA record with another serial; rdata too short to be one comes back as it is.

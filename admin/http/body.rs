@@ -102,8 +102,7 @@ pub(super) async fn fields(
         return Ok(Map::new());
     }
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let mime = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let fields = match mime.as_str() {
+    let fields = match media_type(headers).as_str() {
         "application/json" => match json::read(&mut octets) {
             Some(Value::Object(fields)) => Some(fields),
             _ => None,
@@ -113,6 +112,17 @@ pub(super) async fn fields(
         _ => return Err(ApiError::bad_request("Unsupported Content-Type.")),
     };
     fields.ok_or_else(|| ApiError::bad_request(malformed))
+}
+
+/// Whether a body says of itself that it is JSON.
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    media_type(headers) == "application/json"
+}
+
+/// The media type of a body, without parameters and in lower case.
+fn media_type(headers: &HeaderMap) -> String {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 /// Names and texts of a multipart form (RFC 7578); files are left out, for no field of ours takes one.

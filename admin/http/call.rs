@@ -5,16 +5,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
-use store::Name;
 
 use super::api_token::ApiToken;
 use super::body::{self, Inbound, UNDECLARED_MAX};
-use super::error::ApiError;
+use super::error::{ApiError, FieldFaults};
 use super::fields::Fields;
+use super::json;
 use super::site::Site;
 use super::token::Token;
 
@@ -44,6 +45,8 @@ pub(super) struct Call {
 pub(super) enum Reply {
     /// 200 with a value.
     Json(Value),
+    /// A status and a value of a zone at a serial, which the header ETag names; None for one that is gone.
+    Zone(StatusCode, Option<u32>, Value),
     /// 200 with an envelope of items.
     List(Value),
     /// 204.
@@ -63,11 +66,6 @@ impl Call {
         self.api_token.as_ref().map_or_else(|| self.site.account.email.clone(), |token| token.name.clone())
     }
 
-    /// Whether the right of whoever asks reaches this zone. [`super::routes`] has asked this for the zone in the path.
-    pub(super) fn covers(&self, zone: &Name) -> bool {
-        self.api_token.as_ref().is_none_or(|token| token.covers(zone))
-    }
-
     /// Reads the body as it is; no octets if that was done before.
     pub(super) async fn take_body(&mut self) -> Result<Vec<u8>, ApiError> {
         match self.inbound.take() {
@@ -83,6 +81,27 @@ impl Call {
         }
         let octets = self.take_body().await?;
         body::fields(&self.headers, octets, malformed).await
+    }
+
+    /// Reads the body as JSON of a type; 400 names the field that does not fit.
+    pub(super) async fn take_json<T: DeserializeOwned>(&mut self) -> Result<T, ApiError> {
+        let mut octets = self.take_body().await?;
+        let refused = |field: String, why: &str| {
+            let mut faults = FieldFaults::default();
+            faults.invalid(&field, why);
+            ApiError::fields("The body of the request is wrong.", faults)
+        };
+        if !body::is_json(&self.headers) {
+            return Err(refused("body".into(), "the Content-Type has to be application/json"));
+        }
+        let value = json::read(&mut octets).ok_or_else(|| refused("body".into(), "this is not JSON"))?;
+        serde_path_to_error::deserialize(value).map_err(|why| {
+            let field = match why.path().to_string() {
+                path if path == "." => "body".into(),
+                path => path,
+            };
+            refused(field, &why.inner().to_string())
+        })
     }
 }
 
@@ -106,17 +125,27 @@ impl Query {
 impl Reply {
     /// 200 with what a value is in JSON.
     pub(super) fn of(value: &impl Serialize) -> Result<Self, ApiError> {
-        serde_json::to_value(value).map(Self::Json).map_err(|why| ApiError::internal(&why.to_string()))
+        to_value(value).map(Self::Json)
+    }
+
+    /// 200 with what a zone is at a serial.
+    pub(super) fn of_zone(serial: Option<u32>, value: &impl Serialize) -> Result<Self, ApiError> {
+        to_value(value).map(|value| Self::Zone(StatusCode::OK, serial, value))
     }
 
     /// The response, with the wanted fields only.
     pub(super) fn into_response(self, fields: Option<&Fields>) -> Response {
         match self {
-            Self::Json(mut value) => {
+            Self::Json(value) => Self::Zone(StatusCode::OK, None, value).into_response(fields),
+            Self::Zone(status, serial, mut value) => {
                 if let Some(fields) = fields {
                     fields.pick(&mut value);
                 }
-                Json(value).into_response()
+                let mut response = (status, Json(value)).into_response();
+                if let Some(serial) = serial {
+                    response.headers_mut().insert(header::ETAG, etag(serial));
+                }
+                response
             }
             Self::List(mut value) => {
                 if let (Some(fields), Some(items)) = (fields, value.get_mut("items")) {
@@ -128,4 +157,15 @@ impl Reply {
             Self::Whole(response) => response,
         }
     }
+}
+
+/// The ETag of a zone at a serial.
+pub(super) fn etag(serial: u32) -> HeaderValue {
+    // Digits in quotes are octets that a header may have.
+    HeaderValue::from_str(&format!("\"{serial}\"")).unwrap_or_else(|_| HeaderValue::from_static("\"\""))
+}
+
+/// What a value is in JSON.
+pub(super) fn to_value(value: &impl Serialize) -> Result<Value, ApiError> {
+    serde_json::to_value(value).map_err(|why| ApiError::internal(&why.to_string()))
 }

@@ -75,14 +75,13 @@ impl Operation {
 
 impl Param {
     /// A parameter after the `?`.
-    #[allow(dead_code, reason = "the first routes that were described have none")]
     pub(super) const fn query<T: JsonSchema>(name: &'static str, description: &'static str) -> Self {
         Self { place: "query", name, description, schema: schema_of::<T> }
     }
 
     /// A header.
-    pub(super) const fn header(name: &'static str, description: &'static str) -> Self {
-        Self { place: "header", name, description, schema: schema_of::<String> }
+    pub(super) const fn header<T: JsonSchema>(name: &'static str, description: &'static str) -> Self {
+        Self { place: "header", name, description, schema: schema_of::<T> }
     }
 }
 
@@ -260,8 +259,13 @@ struct ErrorBody {
     data: Map<String, Value>,
 }
 
+/// Describes the header If-Match.
+#[derive(JsonSchema)]
+#[schemars(extend("pattern" = r#"^(\*|"[0-9]{1,10}")$"#))]
+struct Tag(#[expect(dead_code, reason = "describes it")] String);
+
 /// The condition of a write.
-pub(super) const IF_MATCH: Param = Param::header(
+pub(super) const IF_MATCH: Param = Param::header::<Tag>(
     "If-Match",
     "Write only if the zone has this serial, in quotes as ETag gives it; `*` if there is such a zone. Else 412.",
 );

@@ -181,7 +181,7 @@ fn zone_name(text: &str) -> Result<Name, String> {
 }
 
 /// The owner of a record: absolute with a final dot, else relative to the zone; `@` and the zone's own name are the apex.
-fn owner_name(text: &str, zone: &Name) -> Result<Name, String> {
+pub(super) fn owner_name(text: &str, zone: &Name) -> Result<Name, String> {
     if parse(text, &Name::root_bytes()).is_ok_and(|name| name == *zone) {
         return Ok(zone.clone());
     }
@@ -201,7 +201,7 @@ fn parse(text: &str, origin: &Name) -> Result<Name, String> {
 }
 
 /// A type that a zone can hold.
-fn rtype(text: &str) -> Result<Rtype, String> {
+pub(super) fn rtype(text: &str) -> Result<Rtype, String> {
     let rtype = types::rtype_from_text(text).ok_or("this is not a record type")?;
     if !types::is_data(rtype) {
         return Err(format!("{rtype} is not a type of data that a zone can hold"));

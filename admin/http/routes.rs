@@ -22,7 +22,10 @@ use super::error::ApiError;
 use super::fields::Fields;
 use super::openapi::{self, Operation};
 use super::site::Site;
-use super::{api_token, auth, backup, batch, collections, listen, realtime, records, reload, token, tokens, zones};
+use super::{
+    api_token, auth, backup, batch, collections, export, listen, realtime, records, reload, report, rrsets, token,
+    tokens, zonefile, zones,
+};
 
 /// A row of the table.
 pub(super) struct Route {
@@ -109,9 +112,16 @@ pub(super) const ROUTES: &[Route] = routes! {
     POST   "/api/zonda/tokens"                                Superuser SMALL    tokens::create;
     DELETE "/api/zonda/tokens/{id}"                           Superuser NONE     tokens::revoke;
     GET    "/api/zonda/zones"                                 ReadOwn   NONE     zones::list     => zones::LIST;
+    POST   "/api/zonda/zones"                                 Write     ZONEFILE zones::create   => zones::CREATE;
+    GET    "/api/zonda/zones/{zone}"                          Read      NONE     zones::view     => zones::VIEW;
     DELETE "/api/zonda/zones/{zone}"                          Write     NONE     zones::remove   => zones::REMOVE;
-    GET    "/api/zonda/zones/{zone}/zonefile"                 Read      NONE     zones::export   => zones::EXPORT;
-    PUT    "/api/zonda/zones/{zone}/zonefile"                 Write     ZONEFILE zones::import   => zones::IMPORT;
+    GET    "/api/zonda/zones/{zone}/zonefile"                 Read      NONE     export::get     => export::GET;
+    PUT    "/api/zonda/zones/{zone}/zonefile"                 Write     ZONEFILE zonefile::put   => zonefile::PUT;
+    GET    "/api/zonda/zones/{zone}/rrsets"                   Read      NONE     rrsets::list    => rrsets::LIST;
+    PATCH  "/api/zonda/zones/{zone}/rrsets"                   Write     CHANGES  rrsets::patch   => rrsets::PATCH;
+    GET    "/api/zonda/zones/{zone}/rrsets/{name}/{type}"     Read      NONE     rrsets::view    => rrsets::VIEW;
+    PUT    "/api/zonda/zones/{zone}/rrsets/{name}/{type}"     Write     CHANGES  rrsets::put     => rrsets::PUT;
+    DELETE "/api/zonda/zones/{zone}/rrsets/{name}/{type}"     Write     NONE     rrsets::delete  => rrsets::DELETE;
 };
 
 /// No body is read.
@@ -128,6 +138,9 @@ const BATCH: usize = 128 << 20;
 
 /// As many topics as a client may have; guests may send less.
 const TOPICS: usize = 12 << 20;
+
+/// Changes of RRsets: some hundred thousand records.
+const CHANGES: usize = 32 << 20;
 
 /// A zone file.
 const ZONEFILE: usize = 256 << 20;
@@ -208,7 +221,7 @@ fn allow(call: &Call, scope: Scope) -> Result<(), ApiError> {
         return Err(ApiError::new(StatusCode::FORBIDDEN, "The API token may not write."));
     }
     let is_covered = match call.path.contains_key("zone") {
-        true => token.covers(&zones::apex(call)?),
+        true => token.covers(&report::apex(call)?),
         false => token.zones.is_empty(),
     };
     match is_covered {

@@ -1,90 +1,97 @@
-//! Zone files over HTTP: written into a body as it is sent, and read from one.
+//! Zone files over HTTP, read from a body in place of what a zone holds.
 
-use std::io;
-use std::sync::Arc;
 use std::time::SystemTime;
 
-use axum::body::Body;
-use schemars::JsonSchema;
-use serde::Serialize;
-use store::edit::{Api, Edit, EditError, Op};
+use axum::http::StatusCode;
+use store::edit::{EditError, Op};
 use store::rules::{self, Severity};
-use store::zonefile::{self, Options, Parsed, Writer};
-use store::{Name, Serial, Store, StoreError};
+use store::zonefile::{self, Options, Parsed};
+use store::{Name, Serial};
 
-use super::error::{ApiError, sentence};
-use super::site::Site;
-use super::stream::{self, Outlet};
+use super::call::{Call, Reply};
+use super::error::{ApiError, FieldFaults, sentence};
+use super::openapi::{Answer, Content, IF_MATCH, Operation};
+use super::report::{self, Line, Report, Terms};
 
-/// What an import did.
-pub(super) struct Imported {
-    /// The zone.
-    pub(super) apex: Name,
-    /// Its serial now.
-    pub(super) serial: Option<Serial>,
-    /// Records that are new.
-    pub(super) added: usize,
-    /// Records that are gone.
-    pub(super) removed: usize,
-    /// What is hardly meant as it stands, though the zone is served.
-    pub(super) warnings: Vec<Line>,
-}
+/// What [`put`] does.
+pub(super) const PUT: Operation = Operation {
+    params: &[report::DRY_RUN, IF_MATCH],
+    body: &[Content::text("text/dns")],
+    ..Operation::new(
+        "Make a zone hold what a zone file says",
+        &[Answer::new(200, "The zone is served so, or would be (dry run).", &[Content::json::<Report>()])],
+    )
+};
 
-/// Why a zone file is not taken.
+/// Why a zone is not taken.
 pub(super) enum Refusal {
     /// The text or the zone in it is at fault.
     Faults(Vec<Line>),
-    /// The database could not take it.
-    Store(StoreError),
+    /// The store refuses it.
+    Edit(EditError),
 }
 
-/// Something to say about a line of a zone file.
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Line {
-    /// The line, counted from 1; 0 for the file as a whole.
-    pub(super) line: u32,
-    /// A sentence for people.
-    pub(super) message: String,
+impl Refusal {
+    /// The answer; `message` says what was tried.
+    pub(super) fn into_error(self, message: &'static str) -> ApiError {
+        let faults = match self {
+            Self::Edit(EditError::NoZone(_)) => return report::no_zone(),
+            Self::Edit(why) => return ApiError::edit(message, why),
+            Self::Faults(faults) => faults,
+        };
+        let mut fields = FieldFaults::default();
+        fields.insert("zonefile", serde_json::to_value(faults).unwrap_or_default());
+        ApiError::fields(NOT_IMPORTED, fields)
+    }
 }
 
-/// Puts the zone in a text in place of what the store has.
-pub(super) fn import(store: &Store, apex: Name, text: &[u8], who: String) -> Result<Imported, Refusal> {
+/// `PUT /api/zonda/zones/{zone}/zonefile`
+pub(super) async fn put(mut call: Call) -> Result<Reply, ApiError> {
+    let apex = report::apex(&call)?;
+    let terms = Terms::of(&call)?;
+    // A body lies in memory until it is imported.
+    let _permit = terms.site.imports.acquire().await;
+    let text = call.take_body().await?;
+    let imported = import(&terms, &apex, text).await?;
+    let report = imported.map_err(|refusal| refusal.into_error(NOT_IMPORTED))?;
+    report.reply(StatusCode::OK)
+}
+
+/// Puts the zone in a text in place of what the store has, or says what that would do.
+pub(super) async fn import(terms: &Terms, apex: &Name, text: Vec<u8>) -> Result<Result<Report, Refusal>, ApiError> {
+    let (parsed, mut warnings) = {
+        let apex = apex.clone();
+        match terms.site.blocking(move |_| read(&apex, &text)).await? {
+            Ok(read) => read,
+            Err(refusal) => return Ok(Err(refusal)),
+        }
+    };
+    let brought = parsed.serial();
+    let op = Op::Import { apex: apex.clone(), records: parsed.records };
+    let mut report = match Report::of(terms, apex, vec![op]).await? {
+        Ok(report) => report,
+        // A rule that concerns no line of its own.
+        Err(why @ EditError::Rule { .. }) => {
+            return Ok(Err(Refusal::Faults(vec![Line { line: 0, message: sentence(&why.to_string()) }])));
+        }
+        Err(why) => return Ok(Err(Refusal::Edit(why))),
+    };
+    if let (Some(old), Some(brought), Some(given)) = (report.from, brought, report.serial) {
+        let behind = rules::check_imported_serial(apex, Serial::from(old), brought, Serial::from(given));
+        warnings.extend(behind.map(|fault| Line { line: 0, message: sentence(&fault.message) }));
+    }
+    report.warnings.append(&mut warnings);
+    Ok(Ok(report))
+}
+
+/// Reads a zone file; what it says has no errors, but perhaps warnings.
+fn read(apex: &Name, text: &[u8]) -> Result<(Parsed, Vec<Line>), Refusal> {
     // The text comes from elsewhere, so it opens no files here.
     let options = Options { include: false, faults_max: LINES_MAX, ..Options::default() };
-    let parsed = zonefile::read_text(FILE, text, Some(&apex), &options).map_err(|faults| {
+    let parsed = zonefile::read_text(FILE, text, Some(apex), &options).map_err(|faults| {
         let lines = faults.into_iter().map(|fault| Line { line: fault.place.line, message: sentence(&fault.message) });
         Refusal::Faults(lines.collect())
     })?;
-    let (errors, mut warnings) = check(&apex, &parsed);
-    if !errors.is_empty() {
-        return Err(Refusal::Faults(errors));
-    }
-    let brought = parsed.serial();
-    let op = Op::Import { apex: apex.clone(), records: parsed.records };
-    let applied = store.apply(Edit { who, api: Api::Native, ops: vec![op] }).map_err(|why| match why {
-        EditError::Store(why) => Refusal::Store(why),
-        // A rule that concerns no line of its own.
-        why => Refusal::Faults(vec![Line { line: 0, message: sentence(&why.to_string()) }]),
-    })?;
-    let turn = applied.zones.into_iter().find(|turn| turn.apex == apex);
-    let serial = match &turn {
-        Some(turn) => turn.to,
-        // Nothing changed, so the serial stands.
-        None => {
-            let zones = store.zones().map_err(Refusal::Store)?;
-            zones.into_iter().find(|zone| zone.apex == apex).map(|zone| zone.serial)
-        }
-    };
-    let old = turn.as_ref().map_or(serial, |turn| turn.from);
-    let serials = old.zip(brought).zip(serial);
-    let behind = serials.and_then(|((old, brought), given)| rules::check_imported_serial(&apex, old, brought, given));
-    warnings.extend(behind.map(|fault| Line { line: 0, message: sentence(&fault.message) }));
-    let (added, removed) = turn.map_or((0, 0), |turn| (turn.added, turn.removed));
-    Ok(Imported { apex, serial, added, removed, warnings })
-}
-
-/// Errors and warnings about a zone, each bounded in number.
-fn check(apex: &Name, parsed: &Parsed) -> (Vec<Line>, Vec<Line>) {
     let mut errors = Vec::new();
     let mut warnings = Vec::new();
     for fault in rules::check_zone(apex, &parsed.records, SystemTime::now()) {
@@ -97,43 +104,10 @@ fn check(apex: &Name, parsed: &Parsed) -> (Vec<Line>, Vec<Line>) {
             lines.push(Line { line: place.map_or(0, |place| place.line), message: sentence(&fault.message) });
         }
     }
-    (errors, warnings)
-}
-
-/// A body that is a zone's file; `None` if there is no such zone.
-pub(super) async fn export(site: &Arc<Site>, apex: Name) -> Result<Option<Body>, ApiError> {
-    let ttl_default = site.default_ttl;
-    stream::body(site, "an export", move |store, outlet| write(store, &apex, ttl_default, outlet)).await
-}
-
-/// Writes a zone; ends early, without an error, when nobody takes it any more.
-fn write(store: &Store, apex: &Name, ttl_default: u32, to: &mut Outlet) -> Result<(), StoreError> {
-    let mut to = Some(to);
-    let mut writer: Option<Writer<&mut Outlet>> = None;
-    let mut failed: Option<io::Error> = None;
-    store.nodes(apex, &mut |node| {
-        if failed.is_some() {
-            return;
-        }
-        let begun = match (writer.take(), to.take()) {
-            (Some(writer), _) => Ok(writer),
-            (None, Some(to)) => Writer::new(to, apex, ttl_default),
-            (None, None) => return,
-        };
-        let written = begun.and_then(|mut begun| {
-            begun.node(&node)?;
-            Ok(begun)
-        });
-        match written {
-            Ok(begun) => writer = Some(begun),
-            Err(why) => failed = Some(why),
-        }
-    })?;
-    if let Some(writer) = writer {
-        // Fails only if nobody listens.
-        let _ = writer.finish();
+    match errors.is_empty() {
+        true => Ok((parsed, warnings)),
+        false => Err(Refusal::Faults(errors)),
     }
-    Ok(())
 }
 
 /// What zone files that come over HTTP are called.
@@ -141,3 +115,6 @@ const FILE: &str = "zonefile";
 
 /// Faults that are told of one zone file.
 const LINES_MAX: usize = 1000;
+
+/// A refused zone file.
+const NOT_IMPORTED: &str = "The zone file has faults, nothing was written.";

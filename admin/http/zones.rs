@@ -1,24 +1,26 @@
-//! zonda's own API: whole zones, listed, exported, imported and removed.
+//! zonda's own API: the list of zones, and zones as a whole.
 
-use std::sync::Arc;
-
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::http::StatusCode;
 use schemars::JsonSchema;
-use serde::Serialize;
-use store::edit::{Api, Edit, EditError, Op};
-use store::{Name, Store, name};
+use serde::{Deserialize, Serialize};
+use store::edit::{Expected, Op};
+use store::{LastChange, Rtype, ZoneInfo, ZoneState, name, types};
 
 use super::call::{Call, Reply};
 use super::error::{ApiError, FieldFaults};
-use super::openapi::{Answer, Content, Operation};
+use super::openapi::{Answer, Content, IF_MATCH, Operation, Param};
+use super::paging::{Cut, Paging, parameter};
+use super::report::{self, Report, Terms, apex, no_zone};
 use super::time;
-use super::zonefile::{self, Line, Refusal};
+use super::zonefile::{self, Refusal};
 
-/// The zones of the database.
+/// A page of the zones of the database.
 #[derive(Serialize, JsonSchema)]
 struct ZoneList {
-    /// The zones, in canonical order.
+    /// Where the list was cut.
+    #[serde(flatten)]
+    cut: Cut,
+    /// The zones.
     zones: Vec<Zone>,
 }
 
@@ -27,126 +29,214 @@ struct ZoneList {
 struct Zone {
     /// Its name.
     zone: String,
-    /// Its serial.
-    serial: u32,
-    /// How many records it holds.
-    records: u64,
-    /// When it last changed.
-    updated: String,
+    /// Its serial; null if that cannot be read.
+    serial: Option<u32>,
+    /// How many records it holds; null if that cannot be read.
+    records: Option<u64>,
+    /// When it last changed; null if that cannot be read.
+    updated: Option<String>,
+    /// Who changed it last; null if that is not remembered.
+    who: Option<String>,
+    /// The door of that change.
+    api: Option<&'static str>,
+    /// Whether it is served.
+    state: State,
 }
 
-/// What an import did.
-#[derive(Serialize, JsonSchema)]
-struct ImportReport {
-    /// The zone's name.
+/// Whether a zone is served.
+#[derive(Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    /// It is sound.
+    Served,
+    /// Its records are damaged: it is not served until it is restored, replaced or removed.
+    Withheld,
+    /// Not even its header can be read.
+    Damaged,
+}
+
+/// A zone to be made.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct NewZone {
+    /// Its name, with or without the final dot.
     zone: String,
-    /// Its serial now.
-    serial: Option<u32>,
-    /// How many records were put in.
-    added: usize,
-    /// How many records were taken away.
-    removed: usize,
-    /// What is hardly meant as it stands, though the zone is served.
-    warnings: Vec<Line>,
+    /// Its name servers: with a final dot in full, else below the zone. Without them and without a zone file there is
+    /// one, `ns1` below the zone.
+    nameservers: Option<Vec<String>>,
+    /// All its records as a zone file.
+    zonefile: Option<String>,
 }
 
 /// What [`list`] does.
-pub(super) const LIST: Operation =
-    Operation::new("List zones", &[Answer::new(200, "The zones.", &[Content::json::<ZoneList>()])]);
+pub(super) const LIST: Operation = Operation {
+    params: &[
+        Param::query::<String>("search", "Part of the zones' names, in any case."),
+        Param::query::<SortKey>("sort", "The order, with `-` before it to descend; `zone` if not given."),
+        Paging::PAGE,
+        Paging::PER_PAGE,
+    ],
+    ..Operation::new("List zones", &[Answer::new(200, "A page of the zones.", &[Content::json::<ZoneList>()])])
+};
 
-/// What [`export`] does.
-pub(super) const EXPORT: Operation =
-    Operation::new("Export a zone", &[Answer::new(200, "The zone file.", &[Content::text("text/dns")])]);
+/// What [`view`] does.
+pub(super) const VIEW: Operation =
+    Operation::new("View a zone", &[Answer::new(200, "The zone.", &[Content::json::<Zone>()])]);
 
-/// What [`import`] does.
-pub(super) const IMPORT: Operation = Operation {
-    body: &[Content::text("text/dns")],
+/// What [`create`] does.
+pub(super) const CREATE: Operation = Operation {
+    params: &[report::DRY_RUN],
+    body: &[Content::json::<NewZone>()],
+    errors: &[409],
     ..Operation::new(
-        "Make a zone hold what a zone file says",
-        &[Answer::new(200, "The zone is served so.", &[Content::json::<ImportReport>()])],
+        "Make a zone",
+        &[
+            Answer::new(201, "The zone is served.", &[Content::json::<Report>()]),
+            Answer::new(200, "What would be made (dry run).", &[Content::json::<Report>()]),
+        ],
     )
 };
 
 /// What [`remove`] does.
-pub(super) const REMOVE: Operation = Operation::new("Remove a zone", &[Answer::empty("The zone is gone.")]);
+pub(super) const REMOVE: Operation = Operation {
+    params: &[report::DRY_RUN, IF_MATCH],
+    ..Operation::new(
+        "Remove a zone",
+        &[
+            Answer::empty("The zone is gone."),
+            Answer::new(200, "What would be removed (dry run).", &[Content::json::<Report>()]),
+        ],
+    )
+};
 
 /// `GET /api/zonda/zones`
 pub(super) async fn list(call: Call) -> Result<Reply, ApiError> {
-    let zones = call.site.blocking(Store::zones).await?;
-    let zones = zones.map_err(|why| ApiError::store(&why))?;
-    let zones = zones.iter().filter(|zone| call.covers(&zone.apex)).map(|zone| Zone {
-        zone: name::to_text(&zone.apex),
-        serial: zone.serial.into_int(),
-        records: zone.records,
-        updated: time::to_text(zone.updated),
+    let paging = Paging::parse(&call.query)?;
+    let sort = call.query.get("sort").unwrap_or("zone");
+    let (key, descends) = sort.strip_prefix('-').map_or((sort, false), |key| (key, true));
+    let sort = SORTS.iter().find(|(name, _)| *name == key);
+    let (_, value) = sort.ok_or_else(|| parameter("sort", "this is one of zone, serial, records and updated"))?;
+    let search = call.query.get("search").map(str::to_ascii_lowercase);
+    let token = call.api_token;
+    let found = call.site.blocking(move |store| {
+        let mut total = 0;
+        let picked = store.survey(&mut |mut zones| {
+            zones.retain(|zone| token.as_ref().is_none_or(|token| token.covers(zone.apex())));
+            if let Some(search) = &search {
+                zones.retain(|zone| name::to_text(zone.apex()).to_ascii_lowercase().contains(search));
+            }
+            total = zones.len() as u64;
+            // They come in canonical order, which stays among equal ones.
+            if let Some(value) = value {
+                zones.sort_by_key(|zone| zone.info().map(value));
+            }
+            if descends {
+                zones.reverse();
+            }
+            paging.cut(zones)
+        })?;
+        Ok((picked, total))
     });
-    Reply::of(&ZoneList { zones: zones.collect() })
+    let (zones, total) = found.await?.map_err(|why| ApiError::store(&why))?;
+    Reply::of(&ZoneList { cut: paging.of(total), zones: zones.into_iter().map(Zone::new).collect() })
 }
 
-/// `GET /api/zonda/zones/{zone}/zonefile`
-pub(super) async fn export(call: Call) -> Result<Reply, ApiError> {
+/// `GET /api/zonda/zones/{zone}`
+pub(super) async fn view(call: Call) -> Result<Reply, ApiError> {
     let apex = apex(&call)?;
-    match zonefile::export(&call.site, apex).await? {
-        Some(body) => {
-            let headers =
-                [(header::CONTENT_TYPE, "text/dns; charset=utf-8"), (header::CONTENT_DISPOSITION, "attachment")];
-            Ok(Reply::Whole((headers, body).into_response()))
-        }
-        None => Err(no_zone()),
-    }
+    let found = call.site.blocking(move |store| store.zone(&apex)).await?;
+    let zone = Zone::new(found.map_err(|why| ApiError::store(&why))?.ok_or_else(no_zone)?);
+    Reply::of_zone(zone.serial, &zone)
 }
 
-/// `PUT /api/zonda/zones/{zone}/zonefile`
-pub(super) async fn import(mut call: Call) -> Result<Reply, ApiError> {
-    let apex = apex(&call)?;
-    let site = Arc::clone(&call.site);
-    let permit = site.imports.acquire().await;
-    let text = call.take_body().await?;
-    let who = call.who();
-    let imported = site.blocking(move |store| zonefile::import(store, apex, &text, who)).await?;
-    drop(permit);
-    match imported {
-        Ok(imported) => Reply::of(&ImportReport {
-            zone: name::to_text(&imported.apex),
-            serial: imported.serial.map(|serial| serial.into_int()),
-            added: imported.added,
-            removed: imported.removed,
-            warnings: imported.warnings,
-        }),
-        Err(Refusal::Faults(faults)) => {
-            let mut fields = FieldFaults::default();
-            fields.insert("zonefile", serde_json::to_value(faults).unwrap_or_default());
-            Err(ApiError::fields(NOT_IMPORTED, fields))
-        }
-        Err(Refusal::Store(why)) => Err(ApiError::store(&why)),
+/// `POST /api/zonda/zones`
+pub(super) async fn create(mut call: Call) -> Result<Reply, ApiError> {
+    let terms = Terms::of(&call)?.or(Expected::Absent);
+    let _permit = terms.site.imports.acquire().await;
+    let new: NewZone = call.take_json().await?;
+    let mut faults = FieldFaults::default();
+    let apex = report::zone_name(&new.zone).map_err(|why| faults.invalid("zone", &why)).ok();
+    if new.nameservers.is_some() && new.zonefile.is_some() {
+        faults.invalid("zonefile", "a zone file has the name servers in it; give one or the other");
     }
+    let mut servers = Vec::new();
+    if let (Some(apex), None) = (&apex, &new.zonefile) {
+        let given = new.nameservers.unwrap_or_else(|| vec![NAMESERVER.into()]);
+        if given.is_empty() {
+            faults.required("nameservers");
+        }
+        for (at, text) in given.iter().enumerate() {
+            match types::rdata_from_text(Rtype::NS, text, Some(apex)) {
+                Ok(rdata) => servers.push(rdata),
+                Err(why) => faults.invalid(&format!("nameservers[{at}]"), &why.to_string()),
+            }
+        }
+    }
+    let Some(apex) = apex.filter(|_| faults.is_empty()) else {
+        return Err(ApiError::fields(NOT_CREATED, faults));
+    };
+    let made = match new.zonefile {
+        Some(text) => zonefile::import(&terms, &apex, text.into_bytes()).await?,
+        None => {
+            let owner = apex.clone();
+            let op = Op::Rrset { apex: apex.clone(), owner, rtype: Rtype::NS, ttl: None, rdata: servers };
+            Report::of(&terms, &apex, vec![op]).await?.map_err(Refusal::Edit)
+        }
+    };
+    let report = made.map_err(|refusal| refusal.into_error(NOT_CREATED))?;
+    let status = if terms.dry_run { StatusCode::OK } else { StatusCode::CREATED };
+    report.reply(status)
 }
 
 /// `DELETE /api/zonda/zones/{zone}`
 pub(super) async fn remove(call: Call) -> Result<Reply, ApiError> {
     let apex = apex(&call)?;
-    let ops = vec![Op::RemoveZone(apex)];
-    let edit = Edit { who: call.who(), api: Api::Native, ops };
-    match call.site.blocking(move |store| store.apply(edit)).await? {
+    let terms = Terms::of(&call)?;
+    match Report::of(&terms, &apex, vec![Op::RemoveZone(apex.clone())]).await? {
+        Ok(report) if terms.dry_run => Reply::of(&report),
         Ok(_) => Ok(Reply::Empty),
-        Err(EditError::NoZone(_)) => Err(no_zone()),
-        Err(why) => Err(ApiError::edit("Failed to remove the zone.", why)),
+        Err(why) => Err(Refusal::Edit(why).into_error("Failed to remove the zone.")),
     }
 }
 
-/// The zone in the path.
-pub(super) fn apex(call: &Call) -> Result<Name, ApiError> {
-    name::parse(call.path("zone"), Some(&Name::root_bytes())).map_err(|why| {
-        let mut faults = FieldFaults::default();
-        faults.invalid("zone", &why.to_string());
-        ApiError::fields("The path does not name a zone.", faults)
-    })
+impl Zone {
+    /// The line of a zone.
+    fn new((zone, last): (ZoneState, Option<LastChange>)) -> Self {
+        let info = zone.info();
+        Self {
+            zone: name::to_text(zone.apex()),
+            serial: info.map(|info| info.serial.into_int()),
+            records: info.map(|info| info.records),
+            updated: info.map(|info| time::to_text(info.updated)),
+            api: last.as_ref().map(|last| report::api_name(last.api)),
+            who: last.map(|last| last.who),
+            state: match zone {
+                ZoneState::Served(_) => State::Served,
+                ZoneState::Withheld(_) => State::Withheld,
+                ZoneState::Damaged(_) => State::Damaged,
+            },
+        }
+    }
 }
 
-/// 404 for a zone that is not there.
-fn no_zone() -> ApiError {
-    ApiError::new(StatusCode::NOT_FOUND, "There is no such zone.")
-}
+/// Describes the parameter `sort`.
+#[derive(JsonSchema)]
+#[schemars(extend("enum" = ["zone", "-zone", "serial", "-serial", "records", "-records", "updated", "-updated"]))]
+struct SortKey(#[expect(dead_code, reason = "describes it")] String);
 
-/// A refused zone file.
-const NOT_IMPORTED: &str = "The zone file has faults, nothing was written.";
+/// What zones are sorted by: its name and its value; without a value the order is that of their names.
+type SortBy = (&'static str, Option<fn(&ZoneInfo) -> u64>);
+
+/// All that zones can be sorted by.
+const SORTS: &[SortBy] = &[
+    ("zone", None),
+    ("serial", Some(|zone| zone.serial.into_int().into())),
+    ("records", Some(|zone| zone.records)),
+    ("updated", Some(|zone| zone.updated)),
+];
+
+/// The name server of a zone that is made without any.
+const NAMESERVER: &str = "ns1";
+
+/// A refused zone.
+const NOT_CREATED: &str = "Failed to make the zone.";

@@ -8,5 +8,6 @@ mod limits;
 mod openapi;
 mod realtime;
 mod records;
+mod rrsets;
 mod tokens;
 mod zones;
