@@ -211,6 +211,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn damage_is_told_with_the_name_of_the_zone_and_other_trouble_is_not() {
+        let damaged = ApiError::store(&StoreError::Damaged("the zone example.org. is damaged: a page".into()));
+        assert_eq!((damaged.status.as_u16(), &*damaged.message), (500, "The zone example.org. is damaged: a page."));
+        let other = ApiError::store(&StoreError::Io("/var/lib/zonda: gone".into()));
+        assert_eq!((other.status.as_u16(), &*other.message), (500, SOMETHING_WRONG));
+    }
+
+    #[test]
     fn reasons_become_sentences() {
         for (why, expected) in [
             ("the name is empty", "The name is empty."),

@@ -41,6 +41,8 @@ pub(super) struct Param {
     description: &'static str,
     /// Its values.
     schema: SchemaOf,
+    /// Whether it has to be given.
+    required: bool,
 }
 
 /// A body of one media type.
@@ -76,12 +78,17 @@ impl Operation {
 impl Param {
     /// A parameter after the `?`.
     pub(super) const fn query<T: JsonSchema>(name: &'static str, description: &'static str) -> Self {
-        Self { place: "query", name, description, schema: schema_of::<T> }
+        Self { place: "query", name, description, schema: schema_of::<T>, required: false }
+    }
+
+    /// A parameter after the `?` that has to be given.
+    pub(super) const fn needed_query<T: JsonSchema>(name: &'static str, description: &'static str) -> Self {
+        Self { required: true, ..Self::query::<T>(name, description) }
     }
 
     /// A header.
     pub(super) const fn header<T: JsonSchema>(name: &'static str, description: &'static str) -> Self {
-        Self { place: "header", name, description, schema: schema_of::<T> }
+        Self { place: "header", ..Self::query::<T>(name, description) }
     }
 }
 
@@ -189,7 +196,13 @@ fn describe(route: &Route, operation: &Operation, schemas: &mut Schemas) -> Valu
         .collect();
     params.extend(operation.params.iter().map(|param| {
         let schema = (param.schema)(&mut schemas.read);
-        json!({ "in": param.place, "name": param.name, "description": param.description, "schema": schema })
+        json!({
+            "in": param.place,
+            "name": param.name,
+            "required": param.required,
+            "description": param.description,
+            "schema": schema,
+        })
     }));
     let mut answers = Map::new();
     for answer in operation.answers {

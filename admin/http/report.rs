@@ -77,7 +77,7 @@ pub(super) struct Terms {
     /// The store and its bounds.
     pub(super) site: Arc<Site>,
     /// Who writes.
-    who: String,
+    pub(super) who: String,
     /// How the zone has to be.
     pub(super) expected: Option<Expected>,
     /// Whether nothing is to be written.

@@ -23,8 +23,8 @@ use super::fields::Fields;
 use super::openapi::{self, Operation};
 use super::site::Site;
 use super::{
-    api_token, auth, backup, batch, collections, export, listen, realtime, records, reload, report, rrsets, token,
-    tokens, zonefile, zones,
+    api_token, auth, backup, batch, check, collections, export, history, listen, realtime, records, reload, report,
+    rrsets, token, tokens, zonefile, zones,
 };
 
 /// A row of the table.
@@ -108,6 +108,7 @@ pub(super) const ROUTES: &[Route] = routes! {
     GET    "/api/zonda/openapi.json"                          Anyone    NONE     openapi::get    => openapi::GET;
     GET    "/api/zonda/backup"                                Superuser NONE     backup::get     => backup::GET;
     POST   "/api/zonda/reload"                                Superuser SMALL    reload::reload  => reload::RELOAD;
+    POST   "/api/zonda/check"                                 Read      ZONEFILE check::post     => check::POST;
     GET    "/api/zonda/tokens"                                Superuser NONE     tokens::list;
     POST   "/api/zonda/tokens"                                Superuser SMALL    tokens::create;
     DELETE "/api/zonda/tokens/{id}"                           Superuser NONE     tokens::revoke;
@@ -122,6 +123,10 @@ pub(super) const ROUTES: &[Route] = routes! {
     GET    "/api/zonda/zones/{zone}/rrsets/{name}/{type}"     Read      NONE     rrsets::view    => rrsets::VIEW;
     PUT    "/api/zonda/zones/{zone}/rrsets/{name}/{type}"     Write     CHANGES  rrsets::put     => rrsets::PUT;
     DELETE "/api/zonda/zones/{zone}/rrsets/{name}/{type}"     Write     NONE     rrsets::delete  => rrsets::DELETE;
+    GET    "/api/zonda/zones/{zone}/history"                  Read      NONE     history::list   => history::LIST;
+    GET    "/api/zonda/zones/{zone}/history/{serial}"         Read      NONE     history::view   => history::VIEW;
+    GET    "/api/zonda/zones/{zone}/diff"                     Read      NONE     history::diff   => history::DIFF;
+    POST   "/api/zonda/zones/{zone}/revert"                   Write     SMALL    history::revert => history::REVERT;
 };
 
 /// No body is read.

@@ -4,6 +4,7 @@ mod auth;
 mod batch;
 mod client;
 mod general;
+mod history;
 mod limits;
 mod openapi;
 mod realtime;

@@ -138,7 +138,7 @@ fn a_zone_is_made_from_name_servers_or_from_a_zone_file() {
     let ns = served.get(&format!("{zones}/example.org/rrsets/@/NS")).body;
     assert_eq!(ns["records"], json!([{"content": "ns1.example.org."}]));
     let again = served.post(zones, &json!({"zone": "EXAMPLE.org."}));
-    assert_eq!((again.status, again.body["message"].as_str()), (409, Some("There is a zone example.org. already.")));
+    assert_eq!((again.status, again.body["message"].as_str()), (409, Some("There is a zone EXAMPLE.org. already.")));
 
     let servers = json!({"zone": "example.net", "nameservers": ["ns", "ns.example.com."]});
     assert_eq!(served.post(zones, &servers).status, 201);

@@ -1,0 +1,72 @@
+//! zonda's own API: what a zone file or changes would do, without doing it.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use store::edit::Expected;
+
+use super::call::{Call, Reply};
+use super::error::{ApiError, FieldFaults};
+use super::openapi::{Answer, Content, Operation};
+use super::report::{self, Report, Terms};
+use super::rrsets::{self, NewChange};
+use super::zonefile;
+
+/// What is to be checked: a zone file, or changes of a zone.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Checked {
+    /// The zone's name, with or without the final dot; with a zone file the zone need not be there.
+    zone: String,
+    /// All records of the zone as a zone file.
+    zonefile: Option<String>,
+    /// Changes of its RRsets.
+    changes: Option<Vec<NewChange>>,
+}
+
+/// What [`post`] does.
+pub(super) const POST: Operation = Operation {
+    body: &[Content::json::<Checked>()],
+    errors: &[404],
+    ..Operation::new(
+        "Check a zone file, or changes of a zone, without applying it",
+        &[Answer::new(200, "It would be taken, and this would change.", &[Content::json::<Report>()])],
+    )
+};
+
+/// `POST /api/zonda/check`: answers as the write would, which does not happen.
+pub(super) async fn post(mut call: Call) -> Result<Reply, ApiError> {
+    let terms = Terms { dry_run: true, ..Terms::of(&call)? };
+    let site = Arc::clone(&terms.site);
+    let _permit = site.imports.acquire().await;
+    let checked: Checked = call.take_json().await?;
+    let mut faults = FieldFaults::default();
+    let apex = match report::zone_name(&checked.zone) {
+        Ok(apex) => apex,
+        Err(why) => {
+            faults.invalid("zone", &why);
+            return Err(ApiError::fields(NOT_CHECKED, faults));
+        }
+    };
+    let report = match (checked.zonefile, checked.changes) {
+        (Some(text), None) => {
+            let imported = zonefile::import(&terms, &apex, text.into_bytes()).await?;
+            imported.map_err(|refusal| refusal.into_error(NOT_CHECKED))?
+        }
+        (None, Some(changes)) => {
+            let terms = terms.or(Expected::Present);
+            let ops = rrsets::to_ops(&changes, &apex)?;
+            Report::of(&terms, &apex, ops).await?.map_err(|why| rrsets::refused(why, rrsets::change_place))?
+        }
+        _ => {
+            faults.invalid("zonefile", "either this or `changes` has to be given, not both");
+            return Err(ApiError::fields(NOT_CHECKED, faults));
+        }
+    };
+    report.reply(StatusCode::OK)
+}
+
+/// A refused check.
+const NOT_CHECKED: &str = "This would not be taken.";
