@@ -6,6 +6,7 @@
 //! * `packets`: messages octet for octet, `cases/packets.packets`
 //! * `support`: servers to ask, in memory, over sockets and as the real program
 //! * `manual`: the examples that a Corefile user knows
+//! * `storm`: fuzzed packets and crowds of connections against the real program
 //! * `ways`: both ways in, where io_uring is forbidden, and what a service manager sees
 //! * `plugins`: each plugin over a real socket
 //! * `forward`: upstreams that answer, misbehave or are gone
@@ -34,6 +35,7 @@ mod program;
 mod readme;
 mod reload;
 mod stages;
+mod storm;
 mod support;
 mod watch;
 mod ways;

@@ -53,34 +53,79 @@ fn octets(text: &str) -> Vec<u8> {
 #[test]
 fn mutated_messages_keep_the_rules_of_messages() {
     let mut server = any_message::server();
-    let seeds = messages();
-    let names = ["a", "x.w", "l", "x.d", "x.sub", "svc", "ent", "big", "nx", "example"];
-    let mut state = 1u64;
-    let mut below = |bound: usize| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) as usize % bound
-    };
+    let mut mutations = Mutations::new(1);
     for _ in 0..50_000 {
-        let mut message = if below(2) == 0 {
-            seeds[below(seeds.len())].clone()
-        } else {
-            let qname = format!("{}.example.org.", names[below(names.len())]);
-            let mut question = Question::new(&qname, store::Rtype::from_int(below(300) as u16));
-            question.edns_size = (below(2) == 0).then(|| below(65_536) as u16);
-            question.message()
-        };
-        for _ in 0..below(4) {
-            let length = message.len();
-            match below(4) {
-                _ if length == 0 => {}
-                0 => message.truncate(below(length)),
-                1 => message.extend((0..below(20)).map(|_| below(256) as u8)),
-                _ => message[below(length)] = [0, 1, 0xc0, 0xff, 0x3f, below(256) as u8][below(6)],
-            }
-        }
-        any_message::check(&mut server, &message);
+        any_message::check(&mut server, &mutations.message());
     }
 }
+
+/// Messages with something wrong in them, mostly: the same ones for the same seed.
+pub(crate) struct Mutations {
+    state: u64,
+    seeds: Vec<Vec<u8>>,
+}
+
+impl Mutations {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { state: seed, seeds: messages() }
+    }
+
+    /// A number below a bound.
+    fn below(&mut self, bound: usize) -> usize {
+        self.state = self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.state >> 33) as usize % bound
+    }
+
+    /// So many octets by chance.
+    fn octets(&mut self, count: usize) -> Vec<u8> {
+        (0..count).map(|_| self.below(256) as u8).collect()
+    }
+
+    /// The next message: one of the packet file, a query, or octets by chance, and then up to three changes.
+    pub(crate) fn message(&mut self) -> Vec<u8> {
+        let mut message = match self.below(16) {
+            0 => {
+                // Now and then one that is longer than any buffer for it.
+                let longest = [5000, 600, 60, 60][self.below(4)];
+                let length = self.below(longest);
+                self.octets(length)
+            }
+            1..8 => {
+                let index = self.below(self.seeds.len());
+                self.seeds[index].clone()
+            }
+            _ => {
+                let qname = format!("{}.example.org.", NAMES[self.below(NAMES.len())]);
+                let mut question = Question::new(&qname, store::Rtype::from_int(self.below(300) as u16));
+                question.edns_size = (self.below(2) == 0).then(|| self.below(65_536) as u16);
+                question.dnssec_ok = self.below(4) == 0;
+                question.message()
+            }
+        };
+        for _ in 0..self.below(4) {
+            let length = message.len();
+            match self.below(4) {
+                _ if length == 0 => {}
+                0 => message.truncate(self.below(length)),
+                1 => {
+                    let more = self.below(20);
+                    message.extend(self.octets(more));
+                }
+                _ => {
+                    let at = self.below(length);
+                    message[at] = [0, 1, 0xc0, 0xff, 0x3f, self.below(256) as u8][self.below(6)];
+                }
+            }
+        }
+        if let Some(id) = message.first_chunk_mut() {
+            *id = (self.below(65_536) as u16).to_be_bytes();
+        }
+        message
+    }
+}
+
+/// Names that a mutated query asks for, below example.org.
+const NAMES: [&str; 12] = ["a", "www", "x.w", "l", "x.d", "x.sub", "svc", "ent", "big", "nx", "example", "w.w.w.w"];
 
 /// Types that are asked for in one way or another: an answer, NODATA, or the error of a type that is none.
 #[test]

@@ -1,0 +1,391 @@
+//! What the real program withstands, over both ways in. Small numbers by default; for the great ones:
+//!
+//! ```text
+//! ZONDA_STORM_PACKETS=10000000 ZONDA_STORM_CONNECTIONS=20000 cargo test --profile optimized --test main storm -- --nocapture
+//! ```
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use store::Rtype;
+
+use crate::packets::{self, Mutations};
+use crate::support::{Program, Question, command, free_port};
+
+/// Any octets, over UDP and some of them over TCP: each message gets the one answer or the silence that it is due, in
+/// order, and in the end the right answer is the same, nothing has panicked, and no memory is lost.
+#[test]
+fn fuzzed_packets_stop_nothing_and_leak_nothing() {
+    let packets = number("ZONDA_STORM_PACKETS", 20_000);
+    thread::scope(|scope| {
+        for (seed, way) in (1..).zip(["ring", "mmsg"]) {
+            scope.spawn(move || {
+                let program = program(way, "");
+                let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+                client.set_read_timeout(Some(PATIENCE)).unwrap();
+                client.connect(program.dns()).unwrap();
+                let expected = program.ask(&question());
+                assert_eq!(expected.last(), Some(&1));
+                let mut mutations = Mutations::new(seed);
+                let (mut sent, mut answered, mut batches) = (0, 0, 0);
+                let mut before = None;
+                while sent < packets {
+                    let messages: Vec<_> = (0..BATCH).map(|_| mutations.message()).collect();
+                    batches += 1;
+                    answered += if batches % 64 == 0 {
+                        over_tcp(program.dns(), messages)
+                    } else {
+                        over_udp(&client, &messages, &expected)
+                    };
+                    sent += BATCH;
+                    // What is reserved once has been by now.
+                    if sent >= packets / 4 {
+                        before.get_or_insert_with(|| memory_kb(&program));
+                    }
+                }
+                let (before, after) = (before.unwrap(), memory_kb(&program));
+                println!(
+                    "{way}: {sent} packets, {answered} answers, {before} KiB after a quarter, {after} KiB at the end"
+                );
+                assert!(after < before + LEAK_KB, "{way}: {before} KiB became {after} KiB");
+                assert_eq!(program.ask(&question()), expected);
+                assert!(!program.text().contains("panic"), "{}", program.text());
+            });
+        }
+    });
+}
+
+/// Two servers that are sent each other's answers, as with a forged source: neither says a word.
+#[test]
+fn two_servers_aimed_at_each_other_fall_silent() {
+    let programs = ["ring", "mmsg"].map(|way| program(way, ""));
+    let clients = programs.each_ref().map(|program| {
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        client.connect(program.dns()).unwrap();
+        client
+    });
+    let mut mutations = Mutations::new(1);
+    let mut buffer = [0; 65_535];
+    for message in packets::messages().into_iter().chain((0..2000).map(|_| mutations.message())) {
+        for (from, to) in [(0, 1), (1, 0)] {
+            if !is_answered(&message) {
+                continue;
+            }
+            clients[from].send(&message).unwrap();
+            let length = clients[from].recv(&mut buffer).unwrap();
+            // The answer that comes back is to the question behind it.
+            clients[to].send(&buffer[..length]).unwrap();
+            let last = question().message();
+            clients[to].send(&last).unwrap();
+            let length = clients[to].recv(&mut buffer).unwrap();
+            assert_eq!(buffer[12..length.min(last.len())], last[12..], "an answer to an answer: {message:x?}");
+        }
+    }
+}
+
+/// Connections that are silent, that drip an octet at a time, and that never read what they asked for: all are gone in
+/// time, in bounded memory, and nothing that is asked over UDP meanwhile is lost.
+#[test]
+fn crowds_of_connections_are_gone_in_time_and_udp_does_not_notice() {
+    let silent = number("ZONDA_STORM_CONNECTIONS", 400);
+    let timeouts =
+        if silent > 1000 { "" } else { "timeouts {\n        read 1s\n        write 1s\n        idle 2s\n    }" };
+    for way in ["ring", "mmsg"] {
+        let mut program = program(way, timeouts);
+        let (files, before) = (files(&program), memory_kb(&program));
+        let at = program.dns();
+        let over = &AtomicBool::new(false);
+        thread::scope(|scope| {
+            let peak = ask_for(at, Duration::ZERO, |asked| asked >= 20 * ASKED);
+            // Half the peak: a pause as long as the asking.
+            let pause = peak.0 / (peak.1 / ASKED as u64) as u32;
+            let asking = scope.spawn(move || ask_for(at, pause, |_| over.load(Ordering::Relaxed)));
+            let others = silent / 20;
+            // A process may not have as many files open as there are connections.
+            let half = silent / 2;
+            let crowds =
+                [("silent", half, 0), ("silent", silent - half, 1), ("drip", others, 2), ("greedy", others, 3)];
+            let end = End(over);
+            let begun = Instant::now();
+            let mut crowds = crowds.map(|(what, count, net)| Crowd::start(at, what, count, net));
+            crowds.iter_mut().for_each(|crowd| crowd.until(THERE));
+            let connected = begun.elapsed();
+            let (mut most, mut high) = (0, 0);
+            let watched = &program;
+            let watching = scope.spawn(move || {
+                while !over.load(Ordering::Relaxed) {
+                    (most, high) = (most.max(self::files(watched)), high.max(memory_kb(watched)));
+                    thread::sleep(Duration::from_millis(20));
+                }
+                (most, high)
+            });
+            let begun = Instant::now();
+            crowds.iter_mut().for_each(|crowd| crowd.until(GONE));
+            let gone = begun.elapsed();
+            drop(end);
+            let (most, high) = watching.join().unwrap();
+            let (time, asked) = asking.join().unwrap();
+            println!(
+                "{way}: {silent} silent, {others} dripping, {others} greedy: there in {connected:.1?}, gone {gone:.1?} \
+                 later, {most} files at most; {before} KiB before, {high} KiB with all, {} KiB after; UDP {:.0}/s, nothing \
+                 lost, with {:.0}/s as the peak of one client",
+                memory_kb(&program),
+                asked as f64 / time.as_secs_f64(),
+                peak.1 as f64 / peak.0.as_secs_f64(),
+            );
+            assert!(high < before + CROWD_KB, "{before} KiB became {high} KiB");
+        });
+        program.wait("all files are closed", |program| self::files(program) <= files);
+        assert_eq!(program.ask(&question()).last(), Some(&1));
+        assert!(!program.text().contains("panic"), "{}", program.text());
+        assert_eq!(program.end("TERM"), Some(0));
+    }
+}
+
+/// A crowd of connections, which is a process of its own: [`crowd`].
+struct Crowd(Child);
+
+impl Crowd {
+    /// Starts it. `net` are the addresses it comes from.
+    fn start(at: SocketAddr, what: &str, count: usize, net: u8) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "storm::crowd", "--ignored", "--nocapture"]);
+        command.env("ZONDA_CROWD", format!("{at} {what} {count} {net}"));
+        Self(command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap())
+    }
+
+    /// Waits until it says something.
+    fn until(&mut self, said: &str) {
+        let (mut text, mut octet) = (Vec::new(), [0]);
+        while !text.ends_with(said.as_bytes()) {
+            assert_eq!(self.0.stdout.as_mut().unwrap().read(&mut octet).unwrap(), 1, "the crowd has failed");
+            text.push(octet[0]);
+        }
+    }
+}
+
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Ends what goes on until then, also when a test fails.
+struct End<'a>(&'a AtomicBool);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Not a test: the process of a [`Crowd`], which goes on until it is killed.
+#[test]
+#[ignore = "part of another test"]
+fn crowd() {
+    let Ok(order) = std::env::var("ZONDA_CROWD") else { return };
+    let words: Vec<_> = order.split(' ').collect();
+    let [at, what, count, net] = words[..] else { panic!("{order}") };
+    let (at, count, net): (SocketAddr, usize, u8) = (at.parse().unwrap(), count.parse().unwrap(), net.parse().unwrap());
+    let greedy = Question { edns_size: Some(4096), ..Question::new("big.example.org.", Rtype::TXT) }.message();
+    let greedy = [&(greedy.len() as u16).to_be_bytes()[..], &greedy].concat().repeat(1000);
+    let mut crowd: Vec<_> = (0..count)
+        .map(|index| {
+            // 127.0.0.0/16 in four parts, each connection with an address of its own while there are some.
+            let host = [127, 0, net * 64 + (index / 250 % 64) as u8, (index % 250) as u8 + 1];
+            let stream = connect_from(host, at);
+            stream.set_nonblocking(true).unwrap();
+            stream
+        })
+        .collect();
+    println!("{THERE}");
+    // Who has been let go stays half open on this side, as somebody who means no good would have it.
+    let mut gone = vec![false; count];
+    let begun = Instant::now();
+    while gone.contains(&false) {
+        assert!(begun.elapsed() < PATIENCE, "{} are still there", gone.iter().filter(|gone| !**gone).count());
+        for (stream, gone) in crowd.iter_mut().zip(&mut gone).filter(|(_, gone)| !**gone) {
+            let is_over = |done: io::Result<usize>| done.is_err_and(|error| error.kind() != ErrorKind::WouldBlock);
+            *gone = match what {
+                "greedy" => is_over(stream.write(&greedy)),
+                "drip" if is_over(stream.write(&[0])) => true,
+                _ => match stream.read(&mut [0]) {
+                    Ok(length) => length == 0,
+                    error => is_over(error),
+                },
+            };
+        }
+        thread::sleep(Duration::from_secs(1));
+    }
+    println!("{GONE}");
+    thread::park();
+}
+
+/// Connects from an address of one's choice.
+fn connect_from(host: [u8; 4], to: SocketAddr) -> TcpStream {
+    use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    bind(&socket, &SocketAddr::from((host, 0))).unwrap();
+    connect(&socket, &to).unwrap();
+    socket.into()
+}
+
+/// Asks over UDP, several questions at a time with a pause behind them, until told to stop; a question without an answer
+/// is a failure. Gives the time it took and the number of answers.
+fn ask_for(at: SocketAddr, pause: Duration, stop: impl Fn(usize) -> bool) -> (Duration, u64) {
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    client.connect(at).unwrap();
+    let (begun, mut asked, mut buffer) = (Instant::now(), 0, [0; 512]);
+    let mut message = question().message();
+    while !stop(asked) {
+        for id in 0..ASKED as u16 {
+            message[..2].copy_from_slice(&id.to_be_bytes());
+            client.send(&message).unwrap();
+        }
+        let mut seen = [false; ASKED];
+        for _ in 0..ASKED {
+            let length = client.recv(&mut buffer).expect("an answer over UDP was lost");
+            assert_eq!(buffer[length - 1], 1);
+            let id = usize::from(u16::from_be_bytes([buffer[0], buffer[1]]));
+            assert!(!std::mem::replace(&mut seen[id], true), "two answers to one question");
+        }
+        asked += ASKED;
+        thread::sleep(pause);
+    }
+    (begun.elapsed(), asked as u64)
+}
+
+/// Sends messages, and behind them a question, whose answer has to be the last. Each message that is due an answer has
+/// it, in order. Returns their number.
+fn over_udp(client: &UdpSocket, messages: &[Vec<u8>], expected: &[u8]) -> usize {
+    for message in messages.iter().chain([&question().message()]) {
+        client.send(message).unwrap();
+    }
+    let mut buffer = [0; 65_535];
+    let mut due = messages.iter().filter(|message| is_answered(message));
+    let mut answered = 0;
+    loop {
+        let length = client.recv(&mut buffer).expect("an answer");
+        let Some(message) = due.next() else {
+            assert_eq!(&buffer[..length], expected);
+            return answered;
+        };
+        assert_eq!(buffer[..2], message[..2], "the answer to {message:x?} is {:x?}", &buffer[..length]);
+        assert!(buffer[2] & 0x80 != 0 && (12..=1232).contains(&length));
+        answered += 1;
+    }
+}
+
+/// Sends messages over one connection, up to the first that closes it; as many answers come back.
+fn over_tcp(at: SocketAddr, mut messages: Vec<Vec<u8>>) -> usize {
+    let due = messages.iter().take_while(|message| is_answered(message)).count();
+    messages.truncate(due + 1);
+    let mut stream = TcpStream::connect(at).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let framed: Vec<_> =
+        messages.iter().map(|message| [&(message.len() as u16).to_be_bytes()[..], message].concat()).collect();
+    stream.write_all(&framed.concat()).unwrap();
+    match stream.shutdown(Shutdown::Write) {
+        Err(error) if error.kind() != ErrorKind::NotConnected => panic!("{error}"),
+        _ => {}
+    }
+    let mut answers = Vec::new();
+    stream.read_to_end(&mut answers).unwrap();
+    let mut rest = &answers[..];
+    for message in &messages[..due] {
+        let (length, behind) = rest.split_first_chunk().expect("a length");
+        let (answer, behind) = behind.split_at(usize::from(u16::from_be_bytes(*length)));
+        assert_eq!(answer[..2], message[..2]);
+        rest = behind;
+    }
+    assert!(rest.is_empty(), "answers that nothing asked for");
+    due
+}
+
+/// Whether a message is due an answer: it has a header, and is not an answer itself.
+fn is_answered(message: &[u8]) -> bool {
+    message.len() >= 12 && message[2] & 0x80 == 0
+}
+
+/// The question whose answer ends in 1.
+fn question() -> Question {
+    Question::new("www.example.org.", Rtype::A)
+}
+
+/// The program over one way in, with something of everything to ask for.
+fn program(way: &str, timeouts: &str) -> Program {
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let corefile = format!(
+        ".:{port} {{\n    bind 127.0.0.1\n    {timeouts}\n    chaos zonda\n    file db.example.org example.org\n}}\n"
+    );
+    let big: String = (0..60).map(|index| format!("big 60 TXT \"{index}{}\"\n", "x".repeat(240))).collect();
+    std::fs::write(folder.path().join("Corefile"), corefile).unwrap();
+    std::fs::write(folder.path().join("db.example.org"), format!("{ZONE}{big}")).unwrap();
+    let mut command = command(folder.path());
+    command.env("ZONDA_IO", way);
+    Program::run_command(command, folder, port)
+}
+
+/// Memory that a program has in use, in KiB.
+fn memory_kb(program: &Program) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", program.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// Files that a program has open.
+fn files(program: &Program) -> usize {
+    std::fs::read_dir(format!("/proc/{}/fd", program.id())).unwrap().count()
+}
+
+/// A number from the environment.
+fn number(variable: &str, default: usize) -> usize {
+    std::env::var(variable).map_or(default, |text| text.parse().unwrap())
+}
+
+/// The zone's records, but for the big RRset.
+const ZONE: &str = "\
+@ 300 SOA ns1 host 1 1 1 1 60
+@ 300 NS ns1
+@ 300 MX 10 a
+ns1 300 A 192.0.2.53
+www 300 A 192.0.2.1
+a 300 A 192.0.2.2
+*.w 300 CNAME a
+l 300 CNAME l
+d 300 DNAME w
+sub 300 NS ns.sub
+ns.sub 300 A 192.0.2.3
+svc 300 HTTPS 1 a alpn=h2
+x.y.ent 300 A 192.0.2.4
+";
+
+/// Messages sent together: no more than a socket holds.
+const BATCH: usize = 64;
+
+/// Questions that are asked together over UDP.
+const ASKED: usize = 50;
+
+/// What says that a crowd is there.
+const THERE: &str = "all are there";
+
+/// What says that all of it have been let go.
+const GONE: &str = "all are gone";
+
+/// Memory in which a program may have grown without a leak: the buffers of the last connections, and what the allocator
+/// keeps for later. A leak of two octets a packet is more, of ten million packets.
+const LEAK_KB: u64 = 8 << 10;
+
+/// Memory that all connections together may take: the bound on their buffers, and 8,192 tasks.
+const CROWD_KB: u64 = 160 << 10;
+
+/// How long anything may take that has to come.
+const PATIENCE: Duration = Duration::from_secs(60);
