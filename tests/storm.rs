@@ -102,9 +102,9 @@ fn crowds_of_connections_are_gone_in_time_and_udp_does_not_notice() {
         let over = &AtomicBool::new(false);
         thread::scope(|scope| {
             let peak = ask_for(at, Duration::ZERO, |asked| asked >= 20 * ASKED);
-            // Half the peak: a pause as long as the asking.
-            let pause = peak.0 / (peak.1 / ASKED as u64) as u32;
-            let asking = scope.spawn(move || ask_for(at, pause, |_| over.load(Ordering::Relaxed)));
+            // Half the peak: twice the time for each turn.
+            let turn = 2 * peak.0 / (peak.1 / ASKED as u64) as u32;
+            let asking = scope.spawn(move || ask_for(at, turn, |_| over.load(Ordering::Relaxed)));
             let others = silent / 20;
             // A process may not have as many files open as there are connections.
             let half = silent / 2;
@@ -143,6 +143,38 @@ fn crowds_of_connections_are_gone_in_time_and_udp_does_not_notice() {
         program.wait("all files are closed", |program| self::files(program) <= files);
         assert_eq!(program.ask(&question()).last(), Some(&1));
         assert!(!program.text().contains("panic"), "{}", program.text());
+        assert_eq!(program.end("TERM"), Some(0));
+    }
+}
+
+/// Where no more files can be opened, that is told once, idle connections give way to new ones, which are served, and UDP
+/// does not notice.
+#[test]
+fn without_files_to_open_idle_connections_give_way() {
+    for way in ["ring", "mmsg"] {
+        let mut program = program(way, "");
+        program.limit_open_files(files(&program) as u64 + 8);
+        let message = question().message();
+        let message = [&(message.len() as u16).to_be_bytes()[..], &message].concat();
+        let mut connections = Vec::new();
+        for host in 1..=60 {
+            let mut stream = connect_from([127, 0, 1, host], program.dns());
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            stream.write_all(&message).unwrap();
+            let mut length = [0; 2];
+            stream.read_exact(&mut length).unwrap();
+            let mut answer = vec![0; usize::from(u16::from_be_bytes(length))];
+            stream.read_exact(&mut answer).unwrap();
+            assert_eq!(answer.last(), Some(&1));
+            connections.push(stream);
+            assert_eq!(program.ask(&question()).last(), Some(&1));
+        }
+        let line = format!(
+            "[WARNING] listen tcp {}: cannot accept connections: too many open files; idle ones give way",
+            program.dns()
+        );
+        program.wait("it is told", |program| program.text().contains(&line));
+        assert_eq!(program.text().matches("cannot accept").count(), 1, "{}", program.text());
         assert_eq!(program.end("TERM"), Some(0));
     }
 }
@@ -236,13 +268,14 @@ fn connect_from(host: [u8; 4], to: SocketAddr) -> TcpStream {
     socket.into()
 }
 
-/// Asks over UDP, several questions at a time with a pause behind them, until told to stop; a question without an answer
-/// is a failure. Gives the time it took and the number of answers.
-fn ask_for(at: SocketAddr, pause: Duration, stop: impl Fn(usize) -> bool) -> (Duration, u64) {
+/// Asks over UDP, several questions in each turn, until told to stop; a question without an answer is a failure. Gives the
+/// time it took and the number of answers.
+fn ask_for(at: SocketAddr, turn: Duration, stop: impl Fn(usize) -> bool) -> (Duration, u64) {
     let client = UdpSocket::bind("127.0.0.1:0").unwrap();
     client.set_read_timeout(Some(PATIENCE)).unwrap();
     client.connect(at).unwrap();
     let (begun, mut asked, mut buffer) = (Instant::now(), 0, [0; 512]);
+    let mut next = begun;
     let mut message = question().message();
     while !stop(asked) {
         for id in 0..ASKED as u16 {
@@ -257,7 +290,8 @@ fn ask_for(at: SocketAddr, pause: Duration, stop: impl Fn(usize) -> bool) -> (Du
             assert!(!std::mem::replace(&mut seen[id], true), "two answers to one question");
         }
         asked += ASKED;
-        thread::sleep(pause);
+        next = (next + turn).max(Instant::now() - Duration::from_millis(100));
+        thread::sleep(next.saturating_duration_since(Instant::now()));
     }
     (begun.elapsed(), asked as u64)
 }

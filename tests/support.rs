@@ -220,6 +220,13 @@ impl Program {
         prlimit(pid, Resource::Fsize, Rlimit { current: octets, maximum: None }).unwrap();
     }
 
+    /// Bounds the number of files that it has open.
+    pub(crate) fn limit_open_files(&self, count: u64) {
+        use rustix::process::{Pid, Resource, Rlimit, prlimit};
+        let pid = Pid::from_raw(self.child.id() as i32);
+        prlimit(pid, Resource::Nofile, Rlimit { current: Some(count), maximum: Some(count) }).unwrap();
+    }
+
     /// Kills it without waiting for the end.
     pub(crate) fn kill(&self) {
         let kill = format!("kill -s KILL {}", self.child.id());

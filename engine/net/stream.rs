@@ -11,16 +11,18 @@ use std::time::Duration;
 use socket2::Socket;
 use tokio::sync::Notify;
 use tokio::task::{LocalSet, spawn_local};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::connection;
 use super::counters::StreamCounters;
+use super::error::Plain;
 use super::later::Answers;
 use super::options::StreamLimits;
 use super::registry::Registry;
 use super::stop::Stop;
 use super::transport::{Acceptor, Stream};
-use super::{Arrival, Batch, Responder, Responders, socket};
+use crate::log;
+use super::{socket, Arrival, Batch, Responder, Responders};
 
 /// What is shared by the connections of the thread.
 pub(super) struct Shared<S, F: Responders> {
@@ -176,13 +178,21 @@ async fn accept<A: Acceptor, F: Responders>(
     bound: SocketAddr,
     shared: Rc<Shared<A::Stream, F>>,
 ) {
+    let mut told: Option<Instant> = None;
     loop {
         let (stream, client) = match acceptor.accept().await {
             Ok(accepted) => accepted,
             // The client is gone already, or the network has a word; the next one may do better.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
-            Err(_) => {
+            Err(error) => {
                 // Out of files or memory: an idle connection gives way, and the thread takes a rest.
+                if told.is_none_or(|told| told.elapsed() > TELL_PAUSE) {
+                    told = Some(Instant::now());
+                    log::warning(&format!(
+                        "listen tcp {bound}: cannot accept connections: {}; idle ones give way",
+                        Plain(&error)
+                    ));
+                }
                 let oldest = shared.registry.borrow_mut().remove_oldest_idle();
                 if let Some(stream) = oldest {
                     shared.counters.closed_full.add(1);
@@ -250,6 +260,9 @@ const COMPLETIONS: u32 = 16384;
 
 /// The rest after a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long nothing more is said of failed accepts.
+const TELL_PAUSE: Duration = Duration::from_secs(60);
 
 /// How long connections may take to notice that they have been closed.
 const END_WAIT: Duration = Duration::from_millis(500);
