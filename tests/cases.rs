@@ -1,19 +1,20 @@
 //! Zones, questions and the expected answers as text: the files under `cases/`, whose README explains the format.
 //!
-//! Every file's zones are served once, and every case is asked four ways: in memory and through real sockets, as over UDP
-//! and as over TCP. A case marked `udp` or `tcp` is asked over that transport only.
+//! Every file's zones are served once, and every case is asked six ways: in memory and through real sockets over either
+//! way in, as over UDP and as over TCP. A case marked `udp` or `tcp` is asked over that transport only. Over one transport
+//! the answers are the same octet for octet.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use domain::base::iana::Class;
+use domain::base::iana::{Class, OptionCode};
 use domain::base::name::FlattenInto;
 use domain::base::opt::UnknownOptData;
 use domain::base::rdata::ComposeRecordData;
 use domain::base::{Message, Name, ParsedName};
 use domain::rdata::AllRecordData;
-use engine::net::{self, Listener, Options};
+use engine::net::{self, IoChoice, Listener, Options};
 use engine::plugin::Transport;
 use store::name;
 use store::types::{rdata_from_text, rdata_to_text, rtype_from_text, rtype_to_text};
@@ -30,10 +31,21 @@ fn case_files() {
     for path in files {
         let (zones, cases) = read(&std::fs::read_to_string(&path).unwrap());
         let mut server = Served::start(&zones);
-        for (way, transport, replies) in server.ask(&cases) {
-            for (case, reply) in cases.iter().filter(|case| case.is_asked_over(transport)).zip(replies) {
-                if let Some(why) = case.mismatch(&reply) {
+        let replies = server.ask(&cases);
+        for (way, transport, replies) in &replies {
+            for (case, reply) in cases.iter().filter(|case| case.is_asked_over(*transport)).zip(replies) {
+                if let Some(why) = case.mismatch(reply) {
                     failed.push(format!("{}: {} ({way})\n{why}", path.file_name().unwrap().display(), case.name));
+                }
+            }
+        }
+        for transport in [Transport::Udp, Transport::Tcp] {
+            let mut ways = replies.iter().filter(|(_, over, _)| *over == transport);
+            let (_, _, first) = ways.next().unwrap();
+            for (way, _, others) in ways {
+                // Each answer to a cookie has a clock in it.
+                for (one, other) in first.iter().zip(others).filter(|(one, _)| !has_cookie(one)) {
+                    assert_eq!(one, other, "{}: {way}", path.display());
                 }
             }
         }
@@ -44,10 +56,11 @@ fn case_files() {
     assert!(asked >= CASES_MIN, "{asked} cases");
 }
 
-/// The zones of a file being served: in memory, and on a port of 127.0.0.1 over UDP and TCP.
+/// The zones of a file being served: in memory, and on ports of 127.0.0.1 over UDP and TCP.
 struct Served {
     memory: InMemory,
-    sockets: net::Running,
+    /// Over each way in.
+    sockets: [net::Running; 2],
 }
 
 impl Served {
@@ -55,32 +68,32 @@ impl Served {
     fn start(zones: &[(String, String)]) -> Self {
         let memory = InMemory::with_zones(zones);
         let listener = Listener { addr: address("127.0.0.1:0") };
-        let options = Options { workers: Some(1), ..Options::default() };
-        let sockets = net::start(&[listener], Arc::clone(&memory.server), &options).unwrap();
+        let sockets = [IoChoice::Ring, IoChoice::Mmsg].map(|io| {
+            let options = Options { workers: Some(1), io, ..Options::default() };
+            net::start(&[listener], Arc::clone(&memory.server), &options).unwrap()
+        });
         Self { memory, sockets }
     }
 
     /// Asks all cases in every way; the answers of each way in the order of the cases that it is for.
-    fn ask(&mut self, cases: &[Case]) -> Vec<(&'static str, Transport, Vec<Vec<u8>>)> {
+    fn ask(&mut self, cases: &[Case]) -> Vec<(String, Transport, Vec<Vec<u8>>)> {
         let mut ways = Vec::new();
-        let at = self.sockets.local_addrs()[0];
         for transport in [Transport::Udp, Transport::Tcp] {
             let asked = cases.iter().filter(|case| case.is_asked_over(transport));
             let messages: Vec<_> = asked.map(|case| case.question.message()).collect();
             let in_memory =
                 messages.iter().map(|message| self.memory.send(message, transport).expect("an answer")).collect();
-            let over_sockets = match transport {
-                Transport::Udp => {
-                    messages.iter().map(|message| exchange_udp(at, message, 5000).expect("an answer")).collect()
-                }
-                Transport::Tcp => exchange_tcp(at, &messages),
-            };
-            let names = match transport {
-                Transport::Udp => ["in memory as over UDP", "UDP"],
-                Transport::Tcp => ["in memory as over TCP", "TCP"],
-            };
-            ways.push((names[0], transport, in_memory));
-            ways.push((names[1], transport, over_sockets));
+            ways.push((format!("in memory as over {}", transport.name()), transport, in_memory));
+            for sockets in &self.sockets {
+                let at = sockets.local_addrs()[0];
+                let replies = match transport {
+                    Transport::Udp => {
+                        messages.iter().map(|message| exchange_udp(at, message, 5000).expect("an answer")).collect()
+                    }
+                    Transport::Tcp => exchange_tcp(at, &messages),
+                };
+                ways.push((format!("{} by {}", transport.name(), sockets.io().way.name()), transport, replies));
+            }
         }
         ways
     }
@@ -280,6 +293,16 @@ pub(crate) fn describe(octets: &[u8]) -> Expected {
         }
     }
     found
+}
+
+/// Whether an answer has a server cookie in it (RFC 7873 §4: 16 octets or more).
+fn has_cookie(answer: &[u8]) -> bool {
+    let message = Message::from_octets(answer).expect("a message");
+    message.opt().is_some_and(|opt| {
+        opt.opt()
+            .iter::<UnknownOptData<_>>()
+            .any(|option| option.is_ok_and(|option| option.code() == OptionCode::COOKIE))
+    })
 }
 
 /// Octets from hex digits.
