@@ -117,6 +117,37 @@ fn where_io_uring_is_forbidden_it_starts_over_recvmmsg_and_says_why() {
     }
 }
 
+/// One worker where there is one CPU to use; and workers whose CPUs are taken away go on upon what is left.
+#[test]
+fn it_runs_on_the_cpus_that_it_is_given() {
+    use rustix::process::Pid;
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+    let allowed = sched_getaffinity(None).unwrap();
+    let mut one = CpuSet::new();
+    one.set((0..CpuSet::MAX_CPU).find(|cpu| allowed.is_set(*cpu)).unwrap());
+    for way in ["ring", "mmsg"] {
+        // The CPUs of this thread are those of the processes that it starts.
+        let started = std::thread::spawn(move || {
+            sched_setaffinity(None, &one).unwrap();
+            program(way)
+        });
+        let program_with_one = started.join().unwrap();
+        assert!(program_with_one.text().contains(" with 1 worker"), "{}", program_with_one.text());
+        let mut program_with_all = program(way);
+        for task in std::fs::read_dir(format!("/proc/{}/task", program_with_all.id())).unwrap() {
+            let task = task.unwrap().file_name().into_string().unwrap().parse().unwrap();
+            sched_setaffinity(Pid::from_raw(task), &one).unwrap();
+        }
+        let question = Question::new("www.example.org.", Rtype::A);
+        for program in [&program_with_one, &program_with_all] {
+            // Each from a port of its own, so that every worker has some.
+            (0..20).for_each(|_| assert_eq!(program.ask(&question).last(), Some(&1)));
+            assert_eq!(over_tcp(program, &question.message()).last(), Some(&1));
+        }
+        assert_eq!(program_with_all.end("TERM"), Some(0));
+    }
+}
+
 #[test]
 fn the_service_manager_learns_of_start_and_stop() {
     let folder = tempfile::tempdir().unwrap();
