@@ -538,6 +538,29 @@ fn a_stop_waits_for_what_is_under_way() {
 }
 
 #[test]
+fn a_reload_loses_nothing_that_is_under_way() {
+    let upstream = Upstream::start(|message, _| {
+        std::thread::sleep(Duration::from_millis(if message[13] == b's' { 800 } else { 0 }));
+        vec![answer(message, [0, 0x80], &[7], 60)]
+    });
+    let mut program = start(&format!("forward . 127.0.0.1:{}", upstream.port), "ring");
+    let (dns, message) = (program.dns(), a("slow.example.org.").message());
+    let over_udp = std::thread::spawn(move || exchange_udp(dns, &message, 10_000));
+    let message = a("slower.example.org.").message();
+    let over_tcp = std::thread::spawn(move || exchange_tcp(dns, &[message]));
+    program.wait("both wait", |_| upstream.count("slow.example.org.") + upstream.count("slower.example.org.") > 0);
+    let file = program.folder.path().join("Corefile");
+    let other = Upstream::start(says(8));
+    let text = std::fs::read_to_string(&file).unwrap();
+    let (from, to) = (format!("forward . 127.0.0.1:{}", upstream.port), format!("forward . 127.0.0.1:{}", other.port));
+    std::fs::write(&file, text.replace(&from, &to)).unwrap();
+    program.signal("USR1");
+    program.wait("the new configuration answers", |program| found(&program.ask(&a("x.example.org."))) == "8");
+    assert_eq!(found(&over_udp.join().unwrap().expect("an answer")), "7");
+    assert_eq!(found(&over_tcp.join().unwrap()[0]), "7");
+}
+
+#[test]
 fn what_upstreams_do_is_counted() {
     let (upstream, metrics) = (Upstream::start(says(7)), free_port());
     let to = format!("127.0.0.1:{}", upstream.port);

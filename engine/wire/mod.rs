@@ -16,6 +16,8 @@ mod response;
 pub use cookie::CookieSecrets;
 pub use name::QName;
 pub use query::{Edns, Query, Refusal, Verdict};
+#[doc(hidden)]
+pub use received::fuzz_check as fuzz_received;
 pub use received::{Received, ask};
 pub use response::{Flag, Full, Parked, RecordAt, Response, Section, Template, reject};
 

@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 
 use domain::base::iana::{Class, Opcode, OptRcode, Rtype};
+use domain::base::rdata::ParseAnyRecordData;
 use domain::base::{Message, ParsedName};
 use domain::dep::octseq::Parser;
 use domain::rdata::AllRecordData;
 
-use super::{HEADER_OCTETS, QName, Query};
+use super::{HEADER_OCTETS, QName, Query, Response};
 
 /// An answer that another server gave to the question of a [`Query`]: whole and well formed, without the records that
 /// belong to the exchange with that server alone (OPT, TSIG, SIG(0)).
@@ -45,12 +46,9 @@ impl Received {
             // Whatever is there is not all of it, and may be cut off anywhere.
             return Some(Self::without_records(octets, query, header.rcode().into()));
         }
-        // The data of every type that is known is read, so that what others get to see is what they can read.
-        for record in message.answer().ok()?.chain(message.authority().ok()?).chain(message.additional().ok()?) {
-            record.ok()?.to_any_record::<AllRecordData<_, ParsedName<_>>>().ok()?;
-        }
-        let mut parser = Parser::from_ref(&octets[..]);
-        parser.advance(question_end).ok()?;
+        let mut names = Names::new(&octets);
+        names.pass(HEADER_OCTETS)?;
+        let mut at = question_end;
         let mut received = Self {
             ends: [question_end; 4],
             counts: [counts.ancount(), counts.nscount(), counts.arcount()],
@@ -61,14 +59,16 @@ impl Received {
         let mut ttls = Vec::new();
         for section in 0..3 {
             for record in 0..received.counts[section] {
-                let start = parser.pos();
-                let (rtype, class) = skip_record(&mut parser, &mut ttls)?;
+                let start = at;
+                let Record { rtype, class, ttl_at, rdata_at, end } = names.record(start)?;
+                at = end;
+                ttls.push(ttl_at);
                 let ours_alone = matches!(rtype, Rtype::OPT | Rtype::TSIG) || rtype.to_int() == SIG;
                 match ours_alone {
                     true if section < 2 => return None,
                     // Pointers of what stands behind would lead astray without it, and nothing there is needed.
                     true => {
-                        ttls.retain(|at| usize::from(*at) < start);
+                        ttls.pop();
                         received.counts[2] = record;
                         received.ends[3] = start;
                         received.ttls = ttls.into();
@@ -76,10 +76,11 @@ impl Received {
                         return Some(received);
                     }
                     false if class != query.qclass && query.qclass != Class::ANY => return None,
-                    false => {}
+                    // What others get to see is what they can read.
+                    false => names.rdata(rtype, rdata_at, end)?,
                 }
             }
-            received.ends[section + 1] = parser.pos();
+            received.ends[section + 1] = at;
         }
         received.ttls = ttls.into();
         received.octets = octets.into();
@@ -163,14 +164,13 @@ impl Received {
 
     /// The first record of a type in the authority section: where its TTL stands, and where it ends.
     fn authority(&self, wanted: Rtype) -> Option<(u16, usize)> {
-        let mut parser = Parser::from_ref(&self.octets[..self.ends[2]]);
-        parser.advance(self.ends[1]).ok()?;
-        for _ in 0..self.counts[1] {
-            let mut ttls = Vec::new();
-            let (rtype, _) = skip_record(&mut parser, &mut ttls)?;
-            if rtype == wanted {
-                return Some((*ttls.first()?, parser.pos()));
+        let mut at = self.ends[1];
+        while at < self.ends[2] {
+            let record = Record::at(&self.octets, name_end(&self.octets, at)?)?;
+            if record.rtype == wanted {
+                return Some((record.ttl_at, record.end));
             }
+            at = record.end;
         }
         None
     }
@@ -226,16 +226,153 @@ fn asks(octets: &[u8], query: &Query) -> bool {
         && rest == [high, low, class_high, class_low]
 }
 
-/// Steps over one record, notes where its TTL stands, and gives its type and class.
-fn skip_record(parser: &mut Parser<'_, [u8]>, ttls: &mut Vec<u16>) -> Option<(Rtype, Class)> {
-    ParsedName::skip(parser).ok()?;
-    let rtype = Rtype::from_int(parser.parse_u16_be().ok()?);
-    let class = Class::from_int(parser.parse_u16_be().ok()?);
-    ttls.push(u16::try_from(parser.pos()).ok()?);
-    parser.advance(4).ok()?;
-    let rdata_len = usize::from(parser.parse_u16_be().ok()?);
-    parser.advance(rdata_len).ok()?;
-    Some((rtype, class))
+/// The fixed part of a record.
+struct Record {
+    rtype: Rtype,
+    class: Class,
+    ttl_at: u16,
+    rdata_at: usize,
+    end: usize,
+}
+
+impl Record {
+    /// Reads it behind the owner's name; None if the record is cut off.
+    fn at(octets: &[u8], at: usize) -> Option<Self> {
+        let fixed = octets.get(at..)?.first_chunk::<10>()?;
+        let rdata_at = at + 10;
+        let end = rdata_at + usize::from(u16::from_be_bytes([fixed[8], fixed[9]]));
+        (end <= octets.len()).then_some(Self {
+            rtype: Rtype::from_int(u16::from_be_bytes([fixed[0], fixed[1]])),
+            class: Class::from_int(u16::from_be_bytes([fixed[2], fixed[3]])),
+            ttl_at: u16::try_from(at + 4).ok()?,
+            rdata_at,
+            end,
+        })
+    }
+}
+
+/// The names of a message, met from its beginning on. A pointer has to lead to a name that was there before (RFC 1035
+/// §4.1.4): into the header, a TTL or what is taken away it would lead to something else by the time others read it.
+struct Names<'m> {
+    octets: &'m [u8],
+    /// Whether a label of a name begins at an octet.
+    begins: Vec<bool>,
+}
+
+impl<'m> Names<'m> {
+    /// None met yet.
+    fn new(octets: &'m [u8]) -> Self {
+        Self { octets, begins: vec![false; octets.len()] }
+    }
+
+    /// Meets the name at an octet; gives where it ends.
+    fn pass(&mut self, mut at: usize) -> Option<usize> {
+        loop {
+            match *self.octets.get(at..)? {
+                [high @ 0xc0..=0xff, low, ..] => {
+                    let target = usize::from(u16::from_be_bytes([high & 0x3f, low]));
+                    return (target < at && *self.begins.get(target)?).then_some(at + 2);
+                }
+                [length @ 0..=63, ..] => {
+                    *self.begins.get_mut(at)? = true;
+                    at += usize::from(length) + 1;
+                    if length == 0 {
+                        return Some(at);
+                    }
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    /// Meets the owner of the record at an octet.
+    fn record(&mut self, at: usize) -> Option<Record> {
+        let end = self.name(at)?;
+        Record::at(self.octets, end)
+    }
+
+    /// Meets a name that is not longer than a name may be (RFC 1035 §2.3.4).
+    fn name(&mut self, at: usize) -> Option<usize> {
+        let mut parser = Parser::from_ref(self.octets);
+        parser.advance(at).ok()?;
+        ParsedName::parse(&mut parser).ok()?;
+        self.pass(at)
+    }
+
+    /// Reads the data of a record. Only the names of some types may have pointers (RFC 3597 §4); all other data has to be
+    /// whole by itself.
+    fn rdata(&mut self, rtype: Rtype, at: usize, end: usize) -> Option<()> {
+        let (before, names, behind) = match rtype {
+            Rtype::NS | Rtype::CNAME | Rtype::PTR | Rtype::DNAME => (0, 1, 0),
+            Rtype::SOA => (0, 2, 20),
+            Rtype::MX => (2, 1, 0),
+            Rtype::SRV => (6, 1, 0),
+            _ => {
+                let mut parser = Parser::from_ref(self.octets.get(at..end)?);
+                AllRecordData::<_, ParsedName<_>>::parse_any_rdata(rtype, &mut parser).ok()?;
+                return (parser.remaining() == 0).then_some(());
+            }
+        };
+        let mut at = at + before;
+        for _ in 0..names {
+            at = self.name(at)?;
+        }
+        (at + behind == end).then_some(())
+    }
+}
+
+/// Where the name at an octet ends.
+fn name_end(octets: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        match *octets.get(at)? {
+            0 => return Some(at + 1),
+            length @ 1..=63 => at += usize::from(length) + 1,
+            _ => return Some(at + 2),
+        }
+    }
+}
+
+/// What holds for any octets that come as an answer: either they are none, or what a client gets of them can be read to its
+/// end and fits. The first two octets choose the client's size.
+#[doc(hidden)]
+pub fn fuzz_check(octets: &[u8]) {
+    let Some((size, octets)) = octets.split_first_chunk::<2>() else { return };
+    let mut buffer = b"\0\x07\x01\0\0\x01\0\0\0\0\0\x01\x03www\x07example\x03org\0\0\x01\0\x01".to_vec();
+    buffer.extend(b"\0\0\x29\x04\xd0\0\0\x80\0\0\0");
+    let query = Query::read(&buffer).unwrap_or_else(|_| unreachable!("a query of our own"));
+    let id = octets.first_chunk::<2>().map_or(0, |id| u16::from_be_bytes(*id));
+    let Some(mut received) = Received::read(octets.to_vec(), id, &query) else { return };
+    let size = usize::from(u16::from_be_bytes(*size)).max(512);
+    let (_, _, _) = (received.denial_ttl(), received.has_authority(Rtype::NS), received.addresses());
+    buffer.resize(size, 0);
+    let mut response = Response::new(&mut buffer, &query, size);
+    response.take(&received, 1, &query);
+    let parked = response.park();
+    let len = response.finish();
+    assert!(len <= size);
+    let read = |octets: &[u8]| {
+        let message = Message::from_octets(octets.to_vec()).unwrap_or_else(|_| unreachable!("longer than a header"));
+        assert!(message.opt().is_some_and(|opt| opt.dnssec_ok()));
+        let sections = [message.answer(), message.authority(), message.additional()];
+        sections.map(|section| {
+            let section = section.unwrap_or_else(|_| panic!("a section that cannot be read"));
+            let records = section.map(|record| {
+                let record = record.unwrap_or_else(|_| panic!("a record that cannot be read"));
+                let read = record.to_any_record::<AllRecordData<_, ParsedName<_>>>();
+                assert!(read.is_ok(), "a record that cannot be read");
+            });
+            records.count()
+        })
+    };
+    let counts = read(&buffer[..len]);
+    // Put aside and gone on with it is the same.
+    received.set_ttls(|ttl| ttl.saturating_sub(1));
+    let mut other = Vec::new();
+    let mut response = parked.resume(&mut other);
+    response.take(&received, 0, &query);
+    let len = response.finish();
+    assert_eq!(read(&other[..len]), counts);
+    assert_eq!(buffer[2..len], other[2..len]);
 }
 
 /// Octets that answers of other servers may take over UDP: one packet on every path in use.
@@ -259,7 +396,6 @@ pub(super) const AD: u8 = 0x20;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::Response;
 
     /// A question for `www.example.org A` with this id, with EDNS.
     fn question() -> Vec<u8> {
@@ -324,6 +460,34 @@ mod tests {
         }
         let error = vec![0x12, 0x34, 0x80, 5, 0, 0, 0, 0, 0, 0, 0, 0];
         assert_eq!(Received::read(error, 0x1234, &query).map(|error| error.rcode), Some(OptRcode::REFUSED));
+    }
+
+    #[test]
+    fn whatever_is_changed_about_an_answer_a_client_can_read_what_it_gets() {
+        let soa = |message: &mut Vec<u8>| {
+            message[9] = 1;
+            let at = message.len() - 11;
+            let mut record = vec![0xc0, 16, 0, 6, 0, 1, 0, 0, 0, 60, 0, 24, 0xc0, 12, 0xc0, 16];
+            record.extend([0, 0, 0, 1].repeat(5));
+            message.splice(at..at, record);
+        };
+        let mut random = fastrand::Rng::with_seed(7);
+        let mut read = 0;
+        for round in 0..20_000 {
+            let mut octets = vec![random.u8(..8), random.u8(..)];
+            octets.extend(answer(if round % 2 == 0 { soa } else { |_: &mut Vec<u8>| () }));
+            for _ in 0..random.usize(..4) {
+                let at = random.usize(2..octets.len());
+                octets[at] = if random.bool() { random.u8(..) } else { octets[at] ^ 1 << random.u8(..8) };
+            }
+            if random.u8(..) == 0 {
+                octets.truncate(random.usize(..octets.len()));
+            }
+            let query = Query::read(&question()).unwrap();
+            read += usize::from(octets.len() > 14 && Received::read(octets[2..].to_vec(), 0x1234, &query).is_some());
+            fuzz_check(&octets);
+        }
+        assert!(read > 5_000, "{read}");
     }
 
     #[test]

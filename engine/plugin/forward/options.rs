@@ -104,7 +104,7 @@ pub(super) fn read(line: &Directive, setup: &Setup<'_>) -> Result<Line, ConfigEr
     for Target { address, tls } in found {
         let tls = match (&config, tls) {
             (Some(config), Some(name)) => {
-                let name = name.as_deref().or(tls_name.map(|name| &name.text[..]));
+                let name = name.as_deref().or_else(|| tls_name.map(|name| &name.text[..]));
                 let invalid = || line.error(format!("invalid server name: {}", name.unwrap_or_default()));
                 let name = tls::server_name(name, address.ip()).ok_or_else(invalid)?;
                 Some(Tls { config: Arc::clone(config), name })
