@@ -117,8 +117,12 @@ impl Query {
 
     /// The first of a name that is not empty.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        let first = self.0.iter().find(|(found, _)| found == name);
-        first.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+        self.given(name).filter(|value| !value.is_empty())
+    }
+
+    /// The first of a name, even if it is empty.
+    pub(super) fn given(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str())
     }
 }
 

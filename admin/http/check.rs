@@ -19,8 +19,10 @@ use super::zonefile;
 #[serde(deny_unknown_fields)]
 struct Checked {
     /// The zone's name, with or without the final dot; with a zone file the zone need not be there.
+    #[schemars(extend("examples" = ["example.org"]))]
     zone: String,
     /// All records of the zone as a zone file.
+    #[schemars(extend("examples" = ["@ 60 SOA ns1 hostmaster 1 2h 1h 14d 5m\n@ 60 NS ns1\nns1 60 A 192.0.2.53\n"]))]
     zonefile: Option<String>,
     /// Changes of its RRsets.
     changes: Option<Vec<NewChange>>,

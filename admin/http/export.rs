@@ -103,7 +103,7 @@ pub(super) async fn get(call: Call) -> Result<Reply, ApiError> {
 
 /// The form that a request asks for.
 fn format(call: &Call) -> Result<&'static Format, ApiError> {
-    if let Some(wanted) = call.query.get("format") {
+    if let Some(wanted) = call.query.given("format") {
         let format = FORMATS.iter().find(|(name, ..)| *name == wanted);
         return format.ok_or_else(|| paging::parameter("format", "this is one of zonefile, json and csv"));
     }

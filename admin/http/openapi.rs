@@ -274,7 +274,7 @@ struct ErrorBody {
 
 /// Describes the header If-Match.
 #[derive(JsonSchema)]
-#[schemars(extend("pattern" = r#"^(\*|"[0-9]{1,10}")$"#))]
+#[schemars(extend("pattern" = r#"^(\*|"[0-9]{1,10}"|[0-9]{1,10})$"#))]
 struct Tag(#[expect(dead_code, reason = "describes it")] String);
 
 /// The condition of a write.

@@ -65,7 +65,7 @@ impl Paging {
 
 /// A whole number after the `?`; 400 for what is none, or out of range.
 pub(super) fn number(query: &Query, name: &str, min: u32, max: u32) -> Result<Option<u32>, ApiError> {
-    let Some(text) = query.get(name) else {
+    let Some(text) = query.given(name) else {
         return Ok(None);
     };
     let number = text.parse().ok().filter(|number| (min..=max).contains(number));
@@ -75,7 +75,7 @@ pub(super) fn number(query: &Query, name: &str, min: u32, max: u32) -> Result<Op
 
 /// `true` or `false` after the `?`; false if it is not there.
 pub(super) fn flag(query: &Query, name: &str) -> Result<bool, ApiError> {
-    match query.get(name) {
+    match query.given(name) {
         None | Some("false") => Ok(false),
         Some("true") => Ok(true),
         Some(_) => Err(parameter(name, "this is `true` or `false`")),

@@ -204,10 +204,14 @@ fn expected(call: &Call) -> Result<Option<Expected>, ApiError> {
     if text == "*" {
         return Ok(Some(Expected::Present));
     }
-    let digits = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
-    match digits.parse::<u32>() {
+    let quoted = |text: &str| text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).map(str::to_owned);
+    // Digits without quotes are no tag, but nothing else can be meant by them.
+    match quoted(text).unwrap_or_else(|| text.to_owned()).parse::<u32>() {
         Ok(serial) => Ok(Some(Expected::Serial(Serial::from(serial)))),
-        Err(_) => Err(ApiError::new(StatusCode::PRECONDITION_FAILED, "If-Match holds no serial of this zone.")),
+        Err(_) if quoted(text.strip_prefix("W/").unwrap_or(text)).is_some() => {
+            Err(ApiError::new(StatusCode::PRECONDITION_FAILED, "If-Match holds no serial of this zone."))
+        }
+        Err(_) => Err(paging::parameter("If-Match", "this is the serial of the zone in quotes, or `*`")),
     }
 }
 

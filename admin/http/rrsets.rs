@@ -63,6 +63,7 @@ struct NewRrset {
 #[serde(deny_unknown_fields)]
 struct NewRecord {
     /// Its data as in a zone file; names without a final dot are below the zone.
+    #[schemars(extend("examples" = ["192.0.2.1"]))]
     content: String,
 }
 
@@ -81,8 +82,10 @@ pub(super) struct NewChange {
     /// What to do.
     op: ChangeOp,
     /// The owner's name: with a final dot in full, else below the zone; `@` is the apex.
+    #[schemars(extend("examples" = ["www"]))]
     name: String,
     /// The record type.
+    #[schemars(extend("examples" = ["A"]))]
     r#type: String,
     /// Seconds; the default of the server if not given.
     #[schemars(range(max = 2_147_483_647))]

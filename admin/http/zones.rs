@@ -60,6 +60,7 @@ enum State {
 #[serde(deny_unknown_fields)]
 struct NewZone {
     /// Its name, with or without the final dot.
+    #[schemars(extend("examples" = ["example.net"]))]
     zone: String,
     /// Its name servers: with a final dot in full, else below the zone. Without them and without a zone file there is
     /// one, `ns1` below the zone.
@@ -112,7 +113,7 @@ pub(super) const REMOVE: Operation = Operation {
 /// `GET /api/zonda/zones`
 pub(super) async fn list(call: Call) -> Result<Reply, ApiError> {
     let paging = Paging::parse(&call.query)?;
-    let sort = call.query.get("sort").unwrap_or("zone");
+    let sort = call.query.given("sort").unwrap_or("zone");
     let (key, descends) = sort.strip_prefix('-').map_or((sort, false), |key| (key, true));
     let sort = SORTS.iter().find(|(name, _)| *name == key);
     let (_, value) = sort.ok_or_else(|| parameter("sort", "this is one of zone, serial, records and updated"))?;

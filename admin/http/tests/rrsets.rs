@@ -199,8 +199,16 @@ fn every_write_takes_the_condition_of_a_serial() {
         ("DELETE", "", String::new()),
     ];
     for (method, path, body) in &writes {
-        for stale in ["\"7\"", "W/\"7\"", "\"nope\"", "nope"] {
-            assert_eq!(conditional(stale, method, path, body), 412, "{method} {path} {stale}");
+        for (stale, status) in [
+            ("\"7\"", 412),
+            ("7", 412),
+            ("W/\"7\"", 412),
+            ("\"nope\"", 412),
+            ("nope", 400),
+            ("\"1\", \"2", 400),
+            ("", 400),
+        ] {
+            assert_eq!(conditional(stale, method, path, body), status, "{method} {path} {stale}");
         }
     }
     assert_eq!(tag(&served.get(ZONE)), first, "nothing was written");
