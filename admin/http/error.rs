@@ -215,7 +215,7 @@ mod tests {
         let damaged = ApiError::store(&StoreError::Damaged("the zone example.org. is damaged: a page".into()));
         assert_eq!((damaged.status.as_u16(), &*damaged.message), (500, "The zone example.org. is damaged: a page."));
         let other = ApiError::store(&StoreError::Io("/var/lib/zonda: gone".into()));
-        assert_eq!((other.status.as_u16(), &*other.message), (500, SOMETHING_WRONG));
+        assert_eq!((other.status.as_u16(), &*other.message), (500, MALFORMED));
     }
 
     #[test]

@@ -21,8 +21,8 @@ use super::options::StreamLimits;
 use super::registry::Registry;
 use super::stop::Stop;
 use super::transport::{Acceptor, Stream};
+use super::{Arrival, Batch, Responder, Responders, socket};
 use crate::log;
-use super::{socket, Arrival, Batch, Responder, Responders};
 
 /// What is shared by the connections of the thread.
 pub(super) struct Shared<S, F: Responders> {
