@@ -53,7 +53,7 @@ fn check_database(folder: &Path) -> Vec<Fault> {
         Err(why) => return vec![error(why.to_string())],
     };
     let mut faults: Vec<Fault> = opened.damaged.into_iter().map(error).collect();
-    match opened.store.load(&mut |_, _| ()) {
+    match opened.store.load(&mut |_| ()) {
         Ok(damaged) => faults.extend(damaged.into_iter().map(|(_, why)| error(format!("{}: {why}", folder.display())))),
         Err(why) => faults.push(error(why.to_string())),
     }

@@ -40,7 +40,7 @@ pub use journal::{Difference, Entry};
 pub use name::Name;
 pub use record::{Faulty, Record, Row, RowId, Timestamp, Written};
 pub use serial::soa_serial;
-pub use store::{LastChange, Opened, Publish, Store, StoreError, ZoneInfo, ZoneState};
+pub use store::{LastChange, Loaded, Opened, Publish, Store, StoreError, ZoneInfo, ZoneState};
 pub use watch::{Action, ROWS_MAX, RowChange, Watch};
 
 pub use domain::base::Serial;

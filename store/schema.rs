@@ -67,7 +67,7 @@ mod tests {
         std::fs::write(folder.path().join("zonda.redb"), VERSION_1).unwrap();
         for _ in 0..2 {
             let store = Store::open(folder.path()).unwrap().store;
-            assert_eq!(store.load(&mut |_, _| ()).unwrap(), []);
+            assert_eq!(store.load(&mut |_| ()).unwrap(), []);
             let zones: Vec<_> =
                 store.zones().unwrap().iter().map(|zone| (name::to_text(&zone.apex), zone.serial.into_int())).collect();
             assert_eq!(zones, [("example.net.".into(), 7), ("example.org.".into(), 2_026_112_600)]);

@@ -60,6 +60,16 @@ pub struct Opened {
     pub damaged: Option<String>,
 }
 
+/// A piece of what [`Store::load`] reads.
+pub enum Loaded<'a> {
+    /// A zone begins.
+    Zone(&'a ZoneInfo),
+    /// A node of it, in canonical order.
+    Node(NodeData),
+    /// It is whole and sound. Nothing may be used of a zone that ends without this.
+    Sound,
+}
+
 /// One line of the zone list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ZoneInfo {
@@ -189,15 +199,16 @@ impl Store {
         }
     }
 
-    /// Reads every zone once, in canonical order and from one state, and gives each that is sound to `each` with its
-    /// nodes. The others are withheld from then on, and come back with the reason.
-    pub fn load(&self, each: &mut dyn FnMut(&ZoneInfo, Vec<NodeData>)) -> Result<Vec<(Name, String)>, StoreError> {
+    /// Reads every zone once, in canonical order and from one state, and gives them piece by piece to `each`. Those that
+    /// are damaged are withheld from then on, and come back with the reason.
+    pub fn load(&self, each: &mut dyn FnMut(Loaded<'_>)) -> Result<Vec<(Name, String)>, StoreError> {
         self.shared.db.read(|view| {
             let mut damaged = Vec::new();
             for (key, header) in headers(view)? {
                 let read = header.and_then(|header| {
-                    let nodes = whole_zone(view, &header)?;
-                    each(&info(&header), nodes);
+                    each(Loaded::Zone(&info(&header)));
+                    visit_zone(view, &header, &mut |node| each(Loaded::Node(node)))?;
+                    each(Loaded::Sound);
                     Ok(())
                 });
                 match read {
@@ -210,6 +221,20 @@ impl Store {
                 }
             }
             Ok(damaged)
+        })
+    }
+
+    /// The same with each sound zone in one piece.
+    #[cfg(test)]
+    pub(crate) fn load_whole(
+        &self,
+        each: &mut dyn FnMut(&ZoneInfo, Vec<NodeData>),
+    ) -> Result<Vec<(Name, String)>, StoreError> {
+        let mut zone = None;
+        self.load(&mut |piece| match piece {
+            Loaded::Zone(info) => zone = Some((info.clone(), Vec::new())),
+            Loaded::Node(node) => zone.iter_mut().for_each(|zone: &mut (ZoneInfo, Vec<_>)| zone.1.push(node.clone())),
+            Loaded::Sound => zone.take().into_iter().for_each(|(info, nodes)| each(&info, nodes)),
         })
     }
 
@@ -400,13 +425,6 @@ pub(crate) fn headers(view: &dyn Read) -> Result<Vec<Found>, StoreError> {
         Ok(true)
     })?;
     Ok(headers)
-}
-
-/// All nodes of a zone, once they are known to be sound.
-fn whole_zone(view: &dyn Read, header: &Header) -> Result<Vec<NodeData>, StoreError> {
-    let mut nodes = Vec::new();
-    visit_zone(view, header, &mut |node| nodes.push(node))?;
-    Ok(nodes)
 }
 
 /// Whether a zone is sound.

@@ -52,12 +52,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use domain::base::iana::OptRcode;
 use store::edit::Change;
-use store::{Name, Store, StoreError};
+use store::{Loaded, Name, Store, StoreError};
 
 use super::corefile::{ConfigError, Directive};
 use super::{Context, Flow, Plugin, Setup, zones};
 use crate::wire::{Query, Response};
-use crate::zone::{Hub, SetId, Zone, ZoneSet};
+use crate::zone::{Builder, Hub, SetId, Zone, ZoneSet};
 
 /// The plugin.
 struct Answers {
@@ -163,12 +163,23 @@ impl Pocketbase {
     /// the records compiled so far.
     pub fn load(&self, store: &Store, progress: &mut dyn FnMut(u64)) -> Result<Vec<(Name, String)>, StoreError> {
         let mut zones = Vec::new();
-        let mut records = 0;
-        let damaged = store.load(&mut |info, nodes| {
-            zones.push(Arc::new(Zone::compile(&info.apex, &nodes, self.default_ttl)));
-            records += info.records;
-            progress(records);
+        let mut zone: Option<Builder> = None;
+        let (mut records, mut told) = (0, 0);
+        let damaged = store.load(&mut |piece| match piece {
+            Loaded::Zone(info) => zone = Some(Builder::new(&info.apex, self.default_ttl)),
+            Loaded::Node(node) => {
+                if let Some(zone) = &mut zone {
+                    zone.put(&node);
+                }
+                records += node.rrsets.iter().map(|rrset| rrset.records.len() as u64).sum::<u64>();
+                if records >= told + PROGRESS_RECORDS {
+                    progress(records);
+                    told = records;
+                }
+            }
+            Loaded::Sound => zones.extend(zone.take().map(|zone| Arc::new(zone.finish()))),
         })?;
+        progress(records);
         zones.extend(damaged.iter().map(|(apex, _)| Arc::new(Zone::withheld(apex))));
         let set = ZoneSet::build(zones);
         self.hub.publish(self.set, |_| set);
@@ -256,3 +267,6 @@ const DEFAULT_PASSWORD: &str = "pwd@pocketbase.internal";
 
 /// The greatest TTL (RFC 2181 §8).
 const TTL_MAX: u32 = i32::MAX as u32;
+
+/// Records that are compiled between two reports of progress.
+const PROGRESS_RECORDS: u64 = 10_000;

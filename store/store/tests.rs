@@ -317,7 +317,7 @@ fn an_update_moves_a_row_to_another_owner_type_and_zone_in_one_step() {
     assert_eq!((row.zone, row.rtype, row.created), (name("example.net."), Rtype::AAAA, made.rows[0].created));
     let (rows, total) = store.rows(0, 10).unwrap();
     assert_eq!((rows[0].id, total), (id, 2), "its place in the list stays");
-    store.load(&mut |_, _| ()).unwrap().is_empty().then_some(()).unwrap();
+    store.load(&mut |_| ()).unwrap().is_empty().then_some(()).unwrap();
     store.apply(edit(vec![Op::Delete(id)])).unwrap();
     assert_eq!(store.zones().unwrap().len(), 1);
 }
@@ -391,7 +391,7 @@ fn a_full_journal_forgets_its_oldest_entries() {
     let journal = store.journal(&apex(), usize::MAX).unwrap();
     assert_eq!(journal.len() as u64, crate::journal::ENTRIES_MAX);
     assert!(journal.windows(2).all(|pair| pair[0].from == pair[1].to));
-    assert_eq!(store.load(&mut |_, _| ()).unwrap(), []);
+    assert_eq!(store.load(&mut |_| ()).unwrap(), []);
 }
 
 #[test]
@@ -437,7 +437,7 @@ fn published_changes_lead_to_what_is_stored() {
             }
         }
         let mut stored: BTreeMap<Vec<u8>, BTreeMap<Vec<u8>, NodeData>> = BTreeMap::new();
-        let damaged = store.load(&mut |info, nodes| {
+        let damaged = store.load_whole(&mut |info, nodes| {
             let nodes = nodes.into_iter().map(|node| (name::order_key(&node.owner), node));
             stored.insert(name::order_key(&info.apex), nodes.collect());
         });
@@ -478,7 +478,7 @@ fn a_restart_serves_the_same_and_lists_the_same() {
     let opened = Store::open(folder.path()).unwrap();
     assert!(!opened.repaired && opened.damaged.is_none());
     let store = opened.store;
-    assert_eq!(store.load(&mut |_, _| ()).unwrap(), []);
+    assert_eq!(store.load(&mut |_| ()).unwrap(), []);
     assert_eq!((served(&store, &apex()), store.zones().unwrap(), store.rows(0, 1000).unwrap()), before);
     assert_eq!(store.setting("secret").unwrap().as_deref(), Some(&b"x"[..]));
     assert_eq!(store.setting("other").unwrap(), None);
@@ -536,7 +536,7 @@ fn many_writers_share_commits_and_each_gets_its_own_verdict() {
     });
     assert_eq!(store.rows(0, 0).unwrap().1, 3 + 16 * 20 + 20);
     assert_eq!(serial(&store), 7 + 16 * 20 + 20);
-    assert_eq!(store.load(&mut |_, _| ()).unwrap(), []);
+    assert_eq!(store.load(&mut |_| ()).unwrap(), []);
 }
 
 #[test]
@@ -652,7 +652,7 @@ fn a_zone_that_does_not_add_up_is_withheld_and_the_others_are_served() {
     drop(store);
     let store = open(folder.path());
     let mut loaded = Vec::new();
-    let damaged = store.load(&mut |info, _| loaded.push(info.apex.clone())).unwrap();
+    let damaged = store.load_whole(&mut |info, _| loaded.push(info.apex.clone())).unwrap();
     assert_eq!(damaged.len(), 1);
     assert_eq!(damaged[0].0, apex());
     assert_eq!(damaged[0].1, "the zone example.org. is damaged: its records do not add up to its digest");
@@ -703,7 +703,7 @@ fn acknowledged_edits_survive_kill_9() {
         acknowledged.extend(lines.map_while(Result::ok).filter_map(ids));
         let opened = Store::open(folder.path()).unwrap();
         assert!(opened.repaired);
-        assert_eq!(opened.store.load(&mut |_, _| ()).unwrap(), []);
+        assert_eq!(opened.store.load(&mut |_| ()).unwrap(), []);
         for id in &acknowledged {
             assert!(opened.store.row(*id).unwrap().is_some(), "{id} is lost");
         }
@@ -722,7 +722,7 @@ fn twenty_thousand_records_are_one_edit() {
     assert_eq!(store.zones().unwrap()[0].records, 20_004);
     store.apply(edit(vec![import(BASE)])).unwrap();
     assert_eq!(store.rows(0, 9).unwrap().1, 3);
-    assert_eq!(store.load(&mut |_, _| ()).unwrap(), []);
+    assert_eq!(store.load(&mut |_| ()).unwrap(), []);
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn sound() -> (Vec<u8>, BTreeMap<String, Vec<NodeData>>) {
         store.apply(edit(ops.collect())).unwrap();
     }
     let mut zones = BTreeMap::new();
-    store.load(&mut |info, nodes| drop(zones.insert(name::to_text(&info.apex), nodes))).unwrap();
+    store.load_whole(&mut |info, nodes| drop(zones.insert(name::to_text(&info.apex), nodes))).unwrap();
     drop(store);
     (fs::read(folder.path().join(FILE_NAME)).unwrap(), zones)
 }
@@ -50,7 +50,7 @@ fn attempt(octets: &[u8], zones: &BTreeMap<String, Vec<NodeData>>) -> Outcome {
     };
     let store = opened.store;
     let mut found = BTreeMap::new();
-    let damaged = store.load(&mut |info, nodes| drop(found.insert(name::to_text(&info.apex), nodes)));
+    let damaged = store.load_whole(&mut |info, nodes| drop(found.insert(name::to_text(&info.apex), nodes)));
     for (apex, nodes) in &found {
         assert!(zones.get(apex) == Some(nodes), "{apex} is served wrong");
     }

@@ -26,5 +26,5 @@ fn a_full_disk_refuses_edits_until_there_is_room_again() {
     disk.0.lock().unwrap().room = None;
     store.apply(create(at, 60_000)).unwrap();
     assert_eq!(store.rows(0, 0).unwrap().1, at as u64 + 1);
-    assert_eq!(store.load(&mut |_, _| ()).unwrap(), []);
+    assert_eq!(store.load(&mut |_| ()).unwrap(), []);
 }

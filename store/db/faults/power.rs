@@ -39,7 +39,8 @@ type State = (Vec<(String, u32, Vec<NodeData>)>, u64);
 
 fn state(store: &Store) -> State {
     let mut zones = Vec::new();
-    let damaged = store.load(&mut |info, nodes| zones.push((name::to_text(&info.apex), info.serial.into_int(), nodes)));
+    let damaged =
+        store.load_whole(&mut |info, nodes| zones.push((name::to_text(&info.apex), info.serial.into_int(), nodes)));
     assert_eq!(damaged.unwrap(), []);
     let (rows, total) = store.rows(0, 1_000).unwrap();
     assert_eq!(rows.len() as u64, total);

@@ -13,7 +13,7 @@ fn restored(octets: &[u8]) -> (tempfile::TempDir, Store, Backup) {
     let folder = tempfile::tempdir().unwrap();
     let backup = Store::restore(folder.path(), &mut &octets[..]).unwrap();
     let store = open(folder.path());
-    assert_eq!(store.load(&mut |_, _| ()).unwrap(), []);
+    assert_eq!(store.load(&mut |_| ()).unwrap(), []);
     (folder, store, backup)
 }
 

@@ -18,7 +18,7 @@ fn other() -> NewRow {
 
 /// That nothing of the damage is left.
 fn assert_sound(store: &Store, zones: usize, rows: usize) {
-    assert_eq!(store.load(&mut |_, _| ()).unwrap(), []);
+    assert_eq!(store.load(&mut |_| ()).unwrap(), []);
     assert_eq!(store.zones().unwrap().len(), zones);
     let (listed, total) = store.rows(0, 100).unwrap();
     assert_eq!((listed.len(), total), (rows, rows as u64));
@@ -33,7 +33,7 @@ fn a_damaged_zone_is_replaced_by_an_import() {
         let folder = tempfile::tempdir().unwrap();
         let store = damaged_store(folder.path());
         if loaded {
-            assert_eq!(store.load(&mut |_, _| ()).unwrap().len(), 1);
+            assert_eq!(store.load(&mut |_| ()).unwrap().len(), 1);
         }
         let done = store.apply(edit(vec![import(&format!("{BASE}new A 192.0.2.7\n")), create("b A 192.0.2.8")]));
         assert_eq!(done.unwrap().zones[0].to, Some(Serial::from(8)), "ahead of what was served");
@@ -54,7 +54,7 @@ fn a_damaged_zone_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         let store = damaged_store(folder.path());
         if loaded {
-            assert_eq!(store.load(&mut |_, _| ()).unwrap().len(), 1);
+            assert_eq!(store.load(&mut |_| ()).unwrap().len(), 1);
         }
         store.apply(edit(vec![Op::RemoveZone(apex())])).unwrap();
         assert_sound(&store, 1, 1);
@@ -76,7 +76,7 @@ fn a_zone_whose_header_cannot_be_read_is_replaced_or_removed() {
         };
         store.shared.db.write(bad).unwrap();
         assert_eq!(
-            store.load(&mut |_, _| ()).unwrap()[0].1,
+            store.load(&mut |_| ()).unwrap()[0].1,
             "the zone example.org. is damaged: its header cannot be read"
         );
         assert!(store.apply(edit(vec![create("y A 192.0.2.1")])).is_err());
@@ -90,7 +90,7 @@ fn a_zone_whose_header_cannot_be_read_is_replaced_or_removed() {
 fn an_edit_that_is_refused_leaves_a_damaged_zone_withheld() {
     let folder = tempfile::tempdir().unwrap();
     let store = damaged_store(folder.path());
-    store.load(&mut |_, _| ()).unwrap();
+    store.load(&mut |_| ()).unwrap();
     store.apply(edit(vec![import(BASE), create("ns A 192.0.2.1")])).err().unwrap();
     assert!(store.apply(edit(vec![create("y A 192.0.2.1")])).is_err());
     assert!(store.nodes(&apex(), &mut |_| ()).is_err());

@@ -95,7 +95,7 @@ fn every_serial_can_be_seen_compared_and_taken_back_to() {
         let ahead = |before: Serial| crate::serial::is_ahead(after.into_int(), before.into_int());
         assert!(before.is_none_or(|before| ahead(before) || *serial == before), "{before:?} {after}");
     }
-    assert_eq!(store.load(&mut |_, _| ()).unwrap(), []);
+    assert_eq!(store.load(&mut |_| ()).unwrap(), []);
 }
 
 #[test]

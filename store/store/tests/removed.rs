@@ -24,7 +24,7 @@ fn a_zone_made_again_is_ahead_of_what_it_was() {
         let store = open(folder.path());
         store.apply(edit(vec![again])).unwrap();
         assert_eq!(serial(&store), expected, "{case}");
-        assert_eq!(store.load(&mut |_, _| ()).unwrap(), [], "{case}");
+        assert_eq!(store.load(&mut |_| ()).unwrap(), [], "{case}");
     }
 }
 
