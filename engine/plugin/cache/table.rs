@@ -72,9 +72,12 @@ impl Entry {
     }
 }
 
+/// Where one answer is kept, with what it answers.
+type Slot = ArcSwapOption<(Key, Arc<Entry>)>;
+
 /// The answers. One that is replaced is freed by whoever looks at it last.
 pub(super) struct Table {
-    buckets: Box<[[ArcSwapOption<(Key, Arc<Entry>)>; WAYS]]>,
+    buckets: Box<[[Slot; WAYS]]>,
     hasher: RandomState,
 }
 
@@ -99,7 +102,7 @@ impl Table {
     pub(super) fn put(&self, key: Key, entry: Entry) -> bool {
         let Some(bucket) = self.bucket(&key) else { return false };
         // The same question first, then a free slot, then what ends first.
-        let rank = |slot: &ArcSwapOption<(Key, Arc<Entry>)>| match &*slot.load() {
+        let rank = |slot: &Slot| match &*slot.load() {
             Some(kept) if kept.0 == key => (0, Duration::ZERO),
             None => (1, Duration::ZERO),
             Some(kept) => (2, kept.1.lifetime.saturating_sub(kept.1.age())),
@@ -127,7 +130,7 @@ impl Table {
     }
 
     /// The slots where a key may be; None if there are none at all.
-    fn bucket(&self, key: &Key) -> Option<&[ArcSwapOption<(Key, Arc<Entry>)>; WAYS]> {
+    fn bucket(&self, key: &Key) -> Option<&[Slot; WAYS]> {
         // Scales the hash to the number of buckets.
         let place = (u128::from(self.hasher.hash_one(key)) * self.buckets.len() as u128) >> 64;
         self.buckets.get(place as usize)
