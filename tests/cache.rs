@@ -224,6 +224,28 @@ fn what_is_stale_is_given_while_upstreams_fail() {
 }
 
 #[test]
+fn what_is_stale_is_given_when_upstreams_are_slow_and_their_answer_is_kept() {
+    let state = Arc::new(AtomicU8::new(7));
+    let now = Arc::clone(&state);
+    let upstream = Upstream::start(move |message, _| {
+        let number = now.load(Ordering::Relaxed);
+        if number == 8 {
+            std::thread::sleep(std::time::Duration::from_millis(700));
+        }
+        vec![answer(message, [0, 0x80], &[number], 60)]
+    });
+    let options = "cache {\n        success 100 1\n        serve_stale 1h verify 50ms\n    }";
+    let mut program = cached(options, &upstream);
+    assert_eq!(found(&program.ask(&a("x.example.org."))), "7");
+    state.store(8, Ordering::Relaxed);
+    program.wait("it has ended", |program| ttl(&program.ask(&a("x.example.org."))) == 0);
+    program.wait("the new answer is there", |program| found(&program.ask(&a("x.example.org."))) == "8");
+    // What is not there is waited for.
+    state.store(9, Ordering::Relaxed);
+    assert_eq!(found(&program.ask(&a("y.example.org."))), "9");
+}
+
+#[test]
 fn an_answer_too_long_for_one_client_is_kept_whole_for_the_next() {
     let upstream = Upstream::start(|message, is_tcp| match is_tcp {
         true => vec![answer(message, [0, 0x80], &[7; 60], 60)],

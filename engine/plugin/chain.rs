@@ -1,5 +1,7 @@
 //! The plugins of one server block, asked one after the other.
 
+use std::time::Duration;
+
 use domain::base::iana::exterr::ExtendedErrorCode;
 use domain::base::iana::{Class, OptRcode};
 
@@ -133,6 +135,11 @@ impl Chain {
         context: &Context<'_>,
     ) -> Result<Errand, (OptRcode, Failure)> {
         self.plugins[place].errand(query, head, context)
+    }
+
+    /// How long the answer is worth waiting for, if not until it comes.
+    pub(super) fn patience(&self, place: usize, query: &Query) -> Option<Duration> {
+        self.plugins[..place].iter().filter_map(|plugin| plugin.patience(query)).min()
     }
 
     /// Lets the plugins before a place keep what was brought; one that kept an older answer may have a better one.

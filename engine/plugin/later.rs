@@ -18,6 +18,7 @@ use std::time::Instant;
 
 use domain::base::iana::OptRcode;
 use tokio::runtime::{Builder, Runtime};
+use tokio::time::timeout;
 
 use super::{Arrival, Chain, Context, Counters, Failure};
 use crate::metrics::Text;
@@ -81,13 +82,22 @@ impl Later {
 
     /// Goes for the answer and has it sent; None is silence.
     pub fn start(self, send: impl FnOnce(Option<&[u8]>) + Send + 'static) {
-        let Self { errand, waiting, asked } = self;
+        let Self { mut errand, waiting, asked } = self;
         spawn(async move {
-            let brought = errand.await;
+            let in_time = match asked.chain.patience(asked.place, &asked.query) {
+                None => Ok(errand.as_mut().await),
+                Some(patience) => timeout(patience, errand.as_mut()).await,
+            };
+            let is_late = in_time.is_err();
+            let brought = in_time.unwrap_or_else(|_| Err((OptRcode::SERVFAIL, asked.too_late())));
             let mut buffer = Vec::new();
             let len = asked.answer(brought, &mut buffer);
-            drop(waiting);
             send(len.and_then(|len| buffer.get(..len)));
+            if is_late {
+                // Nobody waits for what is given back.
+                let _ = asked.chain.keep(asked.place, &asked.query, errand.await);
+            }
+            drop(waiting);
         });
     }
 
@@ -104,6 +114,11 @@ impl Later {
 }
 
 impl Asked {
+    /// Why there is no answer if nothing comes in time.
+    fn too_late(&self) -> Failure {
+        Failure { plugin: self.chain.name(self.place), text: "the answer has not come in time" }
+    }
+
     /// Makes the answer of what was brought; gives its length, None for silence.
     fn answer(&self, brought: Brought, buffer: &mut Vec<u8>) -> Option<usize> {
         let snapshot = self.hub.current();

@@ -65,6 +65,8 @@ pub use setup::{Environment, Ready, Services, Setup, pocketbases, setup, setup_a
 pub use switch::Switch;
 pub use timeouts::Timeouts;
 
+use std::time::Duration;
+
 use domain::base::iana::{Class, OptRcode};
 
 use crate::wire::{Query, Response};
@@ -90,6 +92,12 @@ pub trait Plugin: Send + Sync {
     /// Answers a query that a plugin behind it would have to wait for, if it has kept the answer.
     fn recall(&self, _query: &Query, _response: &mut Response<'_>, _context: &mut Context<'_>) -> Recall {
         Recall::Nothing
+    }
+
+    /// How long an answer is worth waiting for, if [`Plugin::keep`] has another one to give after that; it is waited for
+    /// all the same, to be kept.
+    fn patience(&self, _query: &Query) -> Option<Duration> {
+        None
     }
 
     /// Keeps what a plugin behind it has brought, or gives what is better.

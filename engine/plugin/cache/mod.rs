@@ -17,7 +17,7 @@
 //!     success CAPACITY [TTL [MINTTL]]
 //!     denial CAPACITY [TTL [MINTTL]]
 //!     prefetch AMOUNT [DURATION [PERCENTAGE%]]
-//!     serve_stale [DURATION] [immediate|verify]
+//!     serve_stale [DURATION [immediate|verify [TIMEOUT]]]
 //!     servfail DURATION
 //!     disable success|denial [ZONES...]
 //!     keepttl
@@ -30,7 +30,8 @@
 //! * `prefetch` fetches an answer anew before it ends, if it was asked for **AMOUNT** times without a pause of **DURATION**
 //!   (`1m`) between: when **PERCENTAGE** (`10%`, up to `90%`) of its time are left, or a second.
 //! * `serve_stale` answers from what has ended up to **DURATION** ago (`1h`), with TTL 0 (RFC 8767): with `immediate`, the
-//!   default, at once, while the answer is fetched anew; with `verify` if the upstreams fail.
+//!   default, at once, while the answer is fetched anew; with `verify` if the upstreams fail, or have not answered within
+//!   **TIMEOUT**.
 //! * `servfail` is how long SERVFAIL of an upstream is kept: `5s` by default, at most `5m`, and `0` for not at all.
 //! * `disable` keeps no answers, or no denials, for names in **ZONES**, those of the plugin by default.
 //! * `keepttl` gives out the TTLs as they came, not what is left of them.
@@ -117,8 +118,8 @@ struct Prefetch {
 enum Refresh {
     /// Beside the answer.
     Immediate,
-    /// Before the answer.
-    Verify,
+    /// Before the answer, for as long at most.
+    Verify(Option<Duration>),
 }
 
 /// Reads the line and its block.
@@ -155,7 +156,7 @@ impl Plugin for Cache {
                 return Some(self.prefetch(&entry, left));
             }
             let (_, mode) = self.options.stale?;
-            if mode == Refresh::Verify || !self.is_good_when_stale(&entry) {
+            if mode != Refresh::Immediate || !self.is_good_when_stale(&entry) {
                 return None;
             }
             self.counts.hits[kind].fetch_add(1, Ordering::Relaxed);
@@ -167,6 +168,12 @@ impl Plugin for Cache {
             self.counts.misses.fetch_add(1, Ordering::Relaxed);
         }
         recall.unwrap_or(Recall::Nothing)
+    }
+
+    fn patience(&self, query: &Query) -> Option<Duration> {
+        let (_, Refresh::Verify(patience)) = self.options.stale? else { return None };
+        let (_, entry) = self.find(query).filter(|_| covers(&self.options.zones, &query.name))?;
+        patience.filter(|_| self.is_good_when_stale(&entry))
     }
 
     fn keep(&self, query: &Query, brought: Brought) -> Brought {

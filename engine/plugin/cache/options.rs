@@ -110,21 +110,18 @@ fn read_prefetch(property: &Directive) -> Result<Option<Prefetch>, ConfigError> 
     Ok((prefetch.amount > 0).then_some(prefetch))
 }
 
-/// Reads `[DURATION] [immediate|verify]`.
+/// Reads `[DURATION [immediate|verify [TIMEOUT]]]`.
 fn read_stale(property: &Directive) -> Result<(Duration, Refresh), ConfigError> {
-    let (longest, mode) = match &property.args[..] {
-        [] => return Ok((STALE, Refresh::Immediate)),
-        [longest] => (longest, None),
-        [longest, mode] => (longest, Some(mode)),
-        _ => return Err(property.wrong_argument_count()),
-    };
-    let mode = match mode.map(|mode| (mode, mode.text.to_ascii_lowercase())) {
-        None => Refresh::Immediate,
-        Some((_, word)) if word == "immediate" => Refresh::Immediate,
-        Some((_, word)) if word == "verify" => Refresh::Verify,
-        Some((mode, _)) => {
-            return Err(mode.error(format!("invalid value for serve_stale refresh mode: {}", mode.text)));
-        }
+    let [longest, mode @ ..] = &property.args[..] else { return Ok((STALE, Refresh::Immediate)) };
+    let mode = match mode {
+        [] => Refresh::Immediate,
+        [mode, rest @ ..] => match (&mode.text.to_ascii_lowercase()[..], rest) {
+            ("immediate", []) => Refresh::Immediate,
+            ("verify", []) => Refresh::Verify(None),
+            ("verify", [patience]) => Refresh::Verify(Some(duration(patience)?)),
+            ("immediate" | "verify", _) => return Err(property.wrong_argument_count()),
+            _ => return Err(mode.error(format!("invalid value for serve_stale refresh mode: {}", mode.text))),
+        },
     };
     Ok((duration(longest)?, mode))
 }
