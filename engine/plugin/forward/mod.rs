@@ -6,7 +6,8 @@
 //! the kernel chose by chance, and an id from a secure source; an answer counts if it comes from the address that was asked,
 //! has the id and the question, and can be read to its end. Anything else is ignored and the answer waited for. Only then
 //! the client gets it: with the id and the case of its own question, fitted to the size that it takes, without the OPT
-//! record of the exchange with the upstream. EDNS options of the client, such as its subnet, are not sent on.
+//! record of the exchange with the upstream. EDNS options of the client, such as its subnet, are not sent on, and neither are
+//! zone transfers, which get NOTIMP.
 //!
 //! An upstream that fails is looked at every half second until it answers again, whatever it answers; while it has failed
 //! more than twice it is not asked. When all are down, one of them is asked all the same, by chance. A query is tried with
@@ -21,6 +22,7 @@
 //!     expire DURATION
 //!     max_idle_conns N
 //!     read_timeout DURATION
+//!     doh_method GET|POST
 //!     tls [CERT KEY] [CA]
 //!     tls_servername NAME
 //!     max_fails N
@@ -41,12 +43,14 @@
 //! * **TO** are up to 15 upstreams: an address with or without a port, with or without `dns://`; a file in the form of
 //!   `resolv.conf`, which stands for its name servers; or the name of a host, which is looked up at start. With `tls://` in
 //!   front of an address or a host it is spoken to over TLS alone (RFC 7858); `tls://ADDRESS%NAME` says whose certificate
-//!   it has to show. UDP and TCP are never used instead.
+//!   it has to show. `https://HOST`, with or without a port and a path (`/dns-query`), is spoken to over HTTP/2
+//!   (RFC 8484). UDP and TCP are never used instead of either.
 //! * `except` are names that are left to others, with everything below them.
 //! * `force_tcp` asks over TCP always; `prefer_udp` asks over UDP even if the client came over TCP.
 //! * `expire` is how long a TCP connection to an upstream is kept for the next query; `10s` by default.
 //! * `max_idle_conns` is how many of them are kept for each upstream; without it, or with 0, all.
 //! * `read_timeout` is how long one exchange with an upstream may take; `2s` by default.
+//! * `doh_method` is the method of requests over HTTPS, `POST` by default.
 //! * `tls` names files in PEM form: a certificate and its key to show to upstreams that ask for one, and the certificates of
 //!   those who vouch for upstreams, else those of the system.
 //! * `tls_servername` is whose certificate upstreams have to show that name nobody themselves; without it the certificate
@@ -93,6 +97,7 @@
 
 mod counts;
 mod exchange;
+mod https;
 mod line;
 mod options;
 mod targets;
@@ -101,7 +106,7 @@ mod upstream;
 
 use std::sync::Arc;
 
-use domain::base::iana::{Class, OptRcode};
+use domain::base::iana::{Class, OptRcode, Rtype};
 
 use super::corefile::{ConfigError, Directive};
 use super::later::{self, Errand};
@@ -133,7 +138,14 @@ impl Plugin for Forward {
     }
 
     fn query(&self, query: &Query, _: &mut Response<'_>, _: &mut Context<'_>) -> Flow {
-        if self.lines.iter().any(|line| line.is_for(&query.name)) { Flow::Later } else { Flow::Next }
+        if !self.lines.iter().any(|line| line.is_for(&query.name)) {
+            return Flow::Next;
+        }
+        // A transfer is many messages (RFC 5936 §2.2), and the client's address is what it is granted to.
+        if matches!(query.qtype, Rtype::AXFR | Rtype::IXFR) {
+            return Flow::Rcode(OptRcode::NOTIMP);
+        }
+        Flow::Later
     }
 
     fn errand(&self, query: &Query, head: &[u8], context: &Context<'_>) -> Result<Errand, (OptRcode, Failure)> {

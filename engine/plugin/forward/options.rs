@@ -5,13 +5,15 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use domain::base::iana::{OptRcode, Rtype};
+use hyper::Method;
 use store::{Name, name};
 
 use super::counts;
+use super::https::Https;
 use super::line::{Line, Policy};
-use super::targets::{self, Target, question};
+use super::targets::{self, Scheme, Target, question};
 use super::tls::{self, Tls};
-use super::upstream::{Settings, Upstream};
+use super::upstream::{Settings, Speaks, Upstream};
 use crate::plugin::Setup;
 use crate::plugin::corefile::{ConfigError, Directive, Token, duration, zones_or};
 
@@ -48,7 +50,7 @@ pub(super) fn read(line: &Directive, setup: &Setup<'_>) -> Result<Line, ConfigEr
         health_query: health_query(&[0], true).map_err(|why| line.error(why))?,
     };
     let mut resolver = Vec::new();
-    let (mut tls_line, mut tls_name) = (None, None);
+    let (mut tls_line, mut tls_name, mut method) = (None, None, Method::POST);
     for property in line.properties() {
         match &property.name.text[..] {
             "except" if property.args.is_empty() => return Err(property.wrong_argument_count()),
@@ -71,6 +73,14 @@ pub(super) fn read(line: &Directive, setup: &Setup<'_>) -> Result<Line, ConfigEr
                 let address = property.one_argument()?;
                 let invalid = |_| address.error(format!("invalid source_address: {}", address.text));
                 settings.source = Some(address.text.parse().map_err(invalid)?);
+            }
+            "doh_method" => {
+                let name = property.one_argument()?;
+                method = match &name.text.to_ascii_uppercase()[..] {
+                    "GET" => Method::GET,
+                    "POST" => Method::POST,
+                    _ => return Err(name.error(format!("invalid doh_method '{}'", name.text))),
+                };
             }
             "tls" => tls_line = Some(property),
             "tls_servername" => tls_name = Some(property.one_argument()?),
@@ -99,19 +109,30 @@ pub(super) fn read(line: &Directive, setup: &Setup<'_>) -> Result<Line, ConfigEr
     }
     let settings = Arc::new(settings);
     // Faults of the files are told even if nobody is spoken to over TLS.
-    let speaks_tls = tls_line.is_some() || found.iter().any(|to| to.tls.is_some());
-    let config = speaks_tls.then(|| tls::config(tls_line, line, setup)).transpose()?;
-    for Target { address, tls } in found {
-        let tls = match (&config, tls) {
-            (Some(config), Some(name)) => {
-                let name = name.as_deref().or_else(|| tls_name.map(|name| &name.text[..]));
-                let invalid = || line.error(format!("invalid server name: {}", name.unwrap_or_default()));
-                let name = tls::server_name(name, address.ip()).ok_or_else(invalid)?;
-                Some(Tls { config: Arc::clone(config), name })
-            }
-            _ => None,
+    let is_secret = |to: &Target| !matches!(to.scheme, Scheme::Dns);
+    let config = match tls_line.is_some() || found.iter().any(is_secret) {
+        true => Some(tls::config(tls_line, line, setup)?),
+        false => None,
+    };
+    for Target { address, scheme } in found {
+        let tls = |name: Option<&str>, is_http: bool| {
+            let name = name.or_else(|| tls_name.map(|name| &name.text[..]));
+            let invalid = || line.error(format!("invalid server name: {}", name.unwrap_or_default()));
+            let name = tls::server_name(name, address.ip()).ok_or_else(invalid)?;
+            let config = config.as_ref().ok_or_else(invalid)?;
+            let config = if is_http { tls::for_http(config) } else { Arc::clone(config) };
+            Ok(Tls { config, name })
         };
-        new.upstreams.push(Arc::new(Upstream::new(address, tls, Arc::clone(&settings), counts::of(address))));
+        let speaks = match scheme {
+            Scheme::Dns => Speaks::Plain,
+            Scheme::Tls(name) => Speaks::Tls(tls(name.as_deref(), false)?),
+            Scheme::Https(uri) => {
+                // `tls_servername` is for those whose host says nothing.
+                let host = uri.host().filter(|host| targets::address(host, 0).is_none()).map(str::to_owned);
+                Speaks::Https(Https::new(tls(host.as_deref(), true)?, uri, method.clone()))
+            }
+        };
+        new.upstreams.push(Arc::new(Upstream::new(address, speaks, Arc::clone(&settings), counts::of(address))));
     }
     Ok(new)
 }

@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr, SocketAddrV6, ToSocketAddrs};
 use std::time::Duration;
 
 use domain::base::iana::Rtype;
+use hyper::Uri;
+use hyper::http::uri::PathAndQuery;
 use store::name;
 
 use super::exchange;
@@ -15,16 +17,50 @@ use crate::wire::{Query, Received};
 /// What a word stands for.
 pub(super) struct Target {
     pub(super) address: SocketAddr,
-    /// TLS is spoken, with whoever has a certificate for this name, or else for the address.
-    pub(super) tls: Option<Option<String>>,
+    pub(super) scheme: Scheme,
+}
+
+/// What is spoken to it.
+#[derive(Clone)]
+pub(super) enum Scheme {
+    /// Plain DNS.
+    Dns,
+    /// TLS, with whoever has a certificate for this name, or else for the address.
+    Tls(Option<String>),
+    /// HTTPS, with the host of this URI.
+    Https(Uri),
 }
 
 /// The upstreams that a word stands for: itself, the name servers of a file, or the addresses of a host.
 pub(super) fn read(to: &Token, resolver: &[SocketAddr], setup: &Setup<'_>) -> Result<Vec<Target>, ConfigError> {
-    let Some(text) = to.text.strip_prefix("tls://") else {
-        let found = read_plain(to, resolver, setup)?;
-        return Ok(found.into_iter().map(|address| Target { address, tls: None }).collect());
+    if let Some(text) = to.text.strip_prefix("tls://") {
+        return read_tls(to, text, resolver);
+    }
+    if to.text.starts_with("https://") {
+        return read_https(to, resolver);
+    }
+    let found = read_plain(to, resolver, setup)?;
+    Ok(found.into_iter().map(|address| Target { address, scheme: Scheme::Dns }).collect())
+}
+
+/// Those with HTTPS: `https://HOST[:PORT][/PATH]`.
+fn read_https(to: &Token, resolver: &[SocketAddr]) -> Result<Vec<Target>, ConfigError> {
+    let mut parts = to.text.parse::<Uri>().map_err(|_| not_an_upstream(to))?.into_parts();
+    if parts.path_and_query.as_ref().is_none_or(|path| path == "/") {
+        parts.path_and_query = Some(PathAndQuery::from_static("/dns-query"));
+    }
+    let uri = Uri::from_parts(parts).map_err(|_| not_an_upstream(to))?;
+    let host = uri.host().ok_or_else(|| not_an_upstream(to))?;
+    let port = uri.port_u16().unwrap_or(HTTPS_PORT);
+    let found = match address(host, port) {
+        Some(address) => vec![address],
+        None => look_up(to, host, port, resolver)?,
     };
+    Ok(found.into_iter().map(|address| Target { address, scheme: Scheme::Https(uri.clone()) }).collect())
+}
+
+/// Those with TLS.
+fn read_tls(to: &Token, text: &str, resolver: &[SocketAddr]) -> Result<Vec<Target>, ConfigError> {
     // `ADDRESS%NAME`, with the port behind either.
     let (host, name, port) = match text.split_once('%') {
         None => (text, None, TLS_PORT),
@@ -34,14 +70,14 @@ pub(super) fn read(to: &Token, resolver: &[SocketAddr], setup: &Setup<'_>) -> Re
         },
     };
     if let Some(address) = address(host, port) {
-        return Ok(vec![Target { address, tls: Some(name.map(Into::into)) }]);
+        return Ok(vec![Target { address, scheme: Scheme::Tls(name.map(Into::into)) }]);
     }
     let (host, port) = match host.rsplit_once(':') {
         Some((host, port)) => (host, port.parse().map_err(|_| not_an_upstream(to))?),
         None => (host, port),
     };
     let name = name.unwrap_or(host).to_owned();
-    let target = |address| Target { address, tls: Some(Some(name.clone())) };
+    let target = |address| Target { address, scheme: Scheme::Tls(Some(name.clone())) };
     Ok(look_up(to, host, port, resolver)?.into_iter().map(target).collect())
 }
 
@@ -52,7 +88,7 @@ fn read_plain(to: &Token, resolver: &[SocketAddr], setup: &Setup<'_>) -> Result<
         return Ok(vec![address]);
     }
     if text.contains("://") {
-        return Err(to.error(format!("only dns:// and tls:// upstreams are supported: {:?}", to.text)));
+        return Err(to.error(format!("only dns://, tls:// and https:// upstreams are supported: {:?}", to.text)));
     }
     let path = setup.path(text);
     if path.is_file() {
@@ -164,6 +200,9 @@ const PORT: u16 = 53;
 
 /// The port of DNS over TLS.
 const TLS_PORT: u16 = 853;
+
+/// The port of HTTPS.
+const HTTPS_PORT: u16 = 443;
 
 /// How long one server may take to look up a host.
 const RESOLVE_PATIENCE: Duration = Duration::from_secs(2);

@@ -70,6 +70,13 @@ pub(super) fn config(
     Ok(Arc::new(config))
 }
 
+/// The same for HTTP/2 (RFC 9113 §3.2).
+pub(super) fn for_http(config: &ClientConfig) -> Arc<ClientConfig> {
+    let mut config = config.clone();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Arc::new(config)
+}
+
 /// The name that a certificate has to be for.
 pub(super) fn server_name(name: Option<&str>, address: IpAddr) -> Option<ServerName<'static>> {
     match name {

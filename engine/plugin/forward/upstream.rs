@@ -9,6 +9,7 @@ use tokio::time::{sleep, timeout};
 
 use super::counts::OfUpstream;
 use super::exchange::{self, Connection, Fault};
+use super::https::Https;
 use super::tls::Tls;
 use crate::plugin::later;
 use crate::wire::{Query, Received};
@@ -16,8 +17,7 @@ use crate::wire::{Query, Received};
 /// A server to ask.
 pub(super) struct Upstream {
     pub(super) address: SocketAddr,
-    /// What is spoken over connections; without it UDP is spoken, too.
-    tls: Option<Tls>,
+    speaks: Speaks,
     pub(super) settings: Arc<Settings>,
     pub(super) counts: Arc<OfUpstream>,
     /// Failures since it answered last.
@@ -26,6 +26,14 @@ pub(super) struct Upstream {
     is_looked_after: AtomicBool,
     /// Connections without a query, with the time of their last answer; the latest is last.
     idle: Mutex<Vec<(Connection, Instant)>>,
+}
+
+/// What an upstream is spoken to in.
+pub(super) enum Speaks {
+    /// UDP and TCP.
+    Plain,
+    Tls(Tls),
+    Https(Https),
 }
 
 /// How the upstreams of one line are asked.
@@ -44,9 +52,9 @@ pub(super) struct Settings {
 
 impl Upstream {
     /// One that is there.
-    pub(super) fn new(address: SocketAddr, tls: Option<Tls>, settings: Arc<Settings>, counts: Arc<OfUpstream>) -> Self {
+    pub(super) fn new(address: SocketAddr, speaks: Speaks, settings: Arc<Settings>, counts: Arc<OfUpstream>) -> Self {
         let (fails, is_looked_after) = (AtomicU32::new(0), AtomicBool::new(false));
-        Self { address, tls, settings, counts, fails, is_looked_after, idle: Mutex::default() }
+        Self { address, speaks, settings, counts, fails, is_looked_after, idle: Mutex::default() }
     }
 
     /// Whether it has failed more often than it may.
@@ -63,10 +71,14 @@ impl Upstream {
         asked
     }
 
-    /// Asks over UDP or a stream. What is truncated over UDP is fetched over TCP; if that fails it is what there is.
+    /// Asks over UDP, a stream or HTTPS. What is truncated over UDP is fetched over TCP; if that fails it is what there is.
     async fn exchange(&self, query: &Query, head: &[u8], is_stream: bool) -> Result<Received, Fault> {
         let patience = self.settings.read_timeout;
-        if !is_stream && self.tls.is_none() {
+        if let Speaks::Https(https) = &self.speaks {
+            let connect = || exchange::connect(self.address, self.settings.source);
+            return timeout(patience, https.ask(query, head, connect)).await.unwrap_or(Err(TOO_LATE));
+        }
+        if !is_stream && matches!(self.speaks, Speaks::Plain) {
             let datagram = exchange::over_udp(self.address, self.settings.source, query, head);
             let received = timeout(patience, datagram).await.unwrap_or(Err(TOO_LATE))?;
             if !received.is_truncated() {
@@ -100,9 +112,9 @@ impl Upstream {
     /// Opens a connection.
     async fn connect(&self) -> Result<Connection, Fault> {
         let stream = exchange::connect(self.address, self.settings.source).await?;
-        match &self.tls {
-            None => Ok(Box::new(stream)),
-            Some(tls) => Ok(Box::new(tls.connect(stream).await?)),
+        match &self.speaks {
+            Speaks::Tls(tls) => Ok(Box::new(tls.connect(stream).await?)),
+            _ => Ok(Box::new(stream)),
         }
     }
 
