@@ -75,6 +75,29 @@ fn shell_examples_do_what_they_say() {
 }
 
 #[test]
+fn api_examples_answer_what_the_page_says() {
+    if Command::new("curl").arg("--version").output().is_err() {
+        return;
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (port, http) = (free_port(), free_port());
+    let corefile = std::fs::read_to_string(root.join("Corefile")).unwrap();
+    let adapt = |text: &str| text.replace("1053", &port.to_string()).replace("8090", &http.to_string());
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("Corefile"), adapt(&corefile)).unwrap();
+    let mut program = Program::run(folder, port, &[]);
+    program.wait("it says what to do next", |program| program.text().contains("then ask: dig"));
+    let page = std::fs::read_to_string(root.join("docs/api.md")).unwrap();
+    let expected: Vec<String> = blocks(&page, "json").into_iter().map(|(_, text)| text).collect();
+    // One script, since a block uses what those before it have set; those that show nothing are silent.
+    let script: String = blocks(&page, "sh").into_iter().map(|(_, text)| adapt(&text) + "\n").collect();
+    let output = Command::new("sh").args(["-e", "-c", &script]).current_dir(program.folder.path()).output().unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{stdout}{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(stdout.trim_end().lines().collect::<Vec<_>>(), expected.join("\n").lines().collect::<Vec<_>>());
+}
+
+#[test]
 fn corefile_examples_start() {
     let mut examples = blocks(&readme(), "corefile");
     for path in [
