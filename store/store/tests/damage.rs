@@ -95,3 +95,26 @@ fn an_edit_that_is_refused_leaves_a_damaged_zone_withheld() {
     assert!(store.apply(edit(vec![create("y A 192.0.2.1")])).is_err());
     assert!(store.nodes(&apex(), &mut |_| ()).is_err());
 }
+
+#[test]
+fn a_survey_lists_damaged_zones_with_what_can_still_be_said_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = damaged_store(folder.path());
+    let states = || store.survey(&mut |zones| zones).unwrap();
+    assert!(states().iter().all(|(zone, _)| matches!(zone, ZoneState::Served(_))), "nobody has looked yet");
+    store.load(&mut |_| ()).unwrap();
+    let found = states();
+    assert!(matches!(&found[0].0, ZoneState::Served(zone) if zone.apex == name("example.net.")));
+    assert!(matches!(&found[1].0, ZoneState::Withheld(zone) if zone.apex == apex() && zone.serial == Serial::from(7)));
+    assert_eq!(store.zone(&apex()).unwrap().as_ref(), found.get(1));
+    let refused = store.node(&apex(), &apex()).unwrap_err().to_string();
+    assert!(refused.starts_with("the zone example.org. is damaged: "), "{refused}");
+
+    let bad = |view: &mut dyn db::Write| {
+        view.put(Table::Zones, &name::order_key(&apex()), b"\x01\xff")?;
+        Ok(((), Then::Commit))
+    };
+    store.shared.db.write(bad).unwrap();
+    assert_eq!(states()[1], (ZoneState::Damaged(apex()), None));
+    assert_eq!(store.zone(&apex()).unwrap().unwrap().0.info(), None);
+}
