@@ -179,6 +179,21 @@ fn without_files_to_open_idle_connections_give_way() {
     }
 }
 
+/// A start with room for fewer files than connections is told what that means.
+#[test]
+fn a_low_limit_of_open_files_is_told_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let zonda = command(folder.path()).get_program().to_owned();
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -n 1000 && exec \"$0\" -p \"$1\""]).arg(zonda).arg(port.to_string());
+    command.current_dir(folder.path());
+    let mut program = Program::run_command(command, folder, port);
+    let line =
+        "[WARNING] 744 TCP connections at once instead of 8192: no more than 1000 files may be open (`ulimit -n`)";
+    program.wait("it is told", |program| program.text().contains(line));
+}
+
 /// A crowd of connections, which is a process of its own: [`crowd`].
 struct Crowd(Child);
 

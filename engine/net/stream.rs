@@ -147,7 +147,14 @@ async fn serve<A: Acceptor, F: Responders>(
     stop: &Stop,
     ready: impl FnOnce(),
 ) -> io::Result<()> {
-    let connections_max = limits.connections_max.min(socket::files_max().saturating_sub(FILES_KEPT));
+    let files_max = socket::files_max();
+    let connections_max = limits.connections_max.min(files_max.saturating_sub(FILES_KEPT).max(1));
+    if connections_max < limits.connections_max {
+        log::warning(&format!(
+            "{connections_max} TCP connections at once instead of {}: no more than {files_max} files may be open (`ulimit -n`)",
+            limits.connections_max
+        ));
+    }
     let shared = Rc::new(Shared {
         registry: RefCell::new(Registry::new(connections_max, limits.per_source_max)),
         limits,
