@@ -31,8 +31,9 @@
 //!
 //! Kept: sends without a completion, as above. Dropped: fewer buffers than 1,024, which no run told apart; and
 //! SO_INCOMING_CPU, which on loopback brought 1.1 to 2 times the answers (2 workers, dnsperf on one core), but where a
-//! network card has one queue it would leave all the work to one core. Not tried: NAPI busy polling, which needs a
-//! network card's queue of our own. Not fit: GRO and GSO, as datagrams of different clients are never merged.
+//! network card has one queue it would leave all the work to one core. Dropped too: NAPI busy polling and UDP_GRO, which
+//! changed neither replies a second nor CPU time a reply by more than rounds differ (`benches/results/`, 2026-11-26).
+//! Not fit: GSO, as datagrams to different clients are never merged.
 //!
 //! The bookkeeping of all this is `ring/buffers.rs`, free of `unsafe`, and tested over a model of the kernel.
 #![allow(unsafe_code)]
