@@ -6,8 +6,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use store::{Name, Store, StoreError, Timestamp, name};
 
@@ -32,7 +32,7 @@ pub(super) struct ApiToken {
 }
 
 /// What a token allows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Scope {
     /// To look.
@@ -145,19 +145,6 @@ impl ApiToken {
     pub(super) fn covers(&self, zone: &Name) -> bool {
         let is_suffix = |suffix: &String| name::parse(suffix, None).is_ok_and(|suffix| zone.ends_with(&suffix));
         self.zones.is_empty() || self.zones.iter().any(is_suffix)
-    }
-
-    /// The token as the list shows it.
-    pub(super) fn to_json(&self, id: &str, used: Option<Timestamp>) -> Value {
-        json!({
-            "id": id,
-            "name": self.name,
-            "scope": self.scope,
-            "zones": self.zones,
-            "created": time::to_text(self.created),
-            "expires": self.expires.map(time::to_text),
-            "used": used.map(time::to_text),
-        })
     }
 }
 

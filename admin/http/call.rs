@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use store::Name;
 
 use super::api_token::ApiToken;
 use super::body::{self, Inbound, UNDECLARED_MAX};
@@ -64,6 +65,11 @@ impl Call {
     /// Who asks, for the history: the superuser or the name of an API token.
     pub(super) fn who(&self) -> String {
         self.api_token.as_ref().map_or_else(|| self.site.account.email.clone(), |token| token.name.clone())
+    }
+
+    /// Whether the right of whoever asks reaches this zone. [`super::routes`] has asked this for the zone in the path.
+    pub(super) fn covers(&self, zone: &Name) -> bool {
+        self.api_token.as_ref().is_none_or(|token| token.covers(zone))
     }
 
     /// Reads the body as it is; no octets if that was done before.

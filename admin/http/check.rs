@@ -52,6 +52,9 @@ pub(super) async fn post(mut call: Call) -> Result<Reply, ApiError> {
             return Err(ApiError::fields(NOT_CHECKED, faults));
         }
     };
+    if !call.covers(&apex) {
+        return Err(ApiError::other_zones());
+    }
     let report = match (checked.zonefile, checked.changes) {
         (Some(text), None) => {
             let imported = zonefile::import(&terms, &apex, text.into_bytes()).await?;

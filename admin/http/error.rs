@@ -53,6 +53,11 @@ impl ApiError {
         Self::new(StatusCode::FORBIDDEN, "Only superusers can perform this action.")
     }
 
+    /// 403: an API token that is for other zones.
+    pub(super) fn other_zones() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "The API token is for other zones.")
+    }
+
     /// 404: no such record, collection, zone or route.
     pub(super) fn not_found() -> Self {
         Self::new(StatusCode::NOT_FOUND, "The requested resource wasn't found.")

@@ -62,6 +62,8 @@ pub(super) enum Right {
     Write,
     /// The superuser or any API token; the handler leaves out what the token is not for.
     ReadOwn,
+    /// The same with an API token to write.
+    WriteOwn,
 }
 
 /// A function that answers a call.
@@ -108,12 +110,12 @@ pub(super) const ROUTES: &[Route] = routes! {
     GET    "/api/zonda/openapi.json"                          Anyone    NONE     openapi::get    => openapi::GET;
     GET    "/api/zonda/backup"                                Superuser NONE     backup::get     => backup::GET;
     POST   "/api/zonda/reload"                                Superuser SMALL    reload::reload  => reload::RELOAD;
-    POST   "/api/zonda/check"                                 Read      ZONEFILE check::post     => check::POST;
-    GET    "/api/zonda/tokens"                                Superuser NONE     tokens::list;
-    POST   "/api/zonda/tokens"                                Superuser SMALL    tokens::create;
-    DELETE "/api/zonda/tokens/{id}"                           Superuser NONE     tokens::revoke;
+    POST   "/api/zonda/check"                                 ReadOwn   ZONEFILE check::post     => check::POST;
+    GET    "/api/zonda/tokens"                                Superuser NONE     tokens::list    => tokens::LIST;
+    POST   "/api/zonda/tokens"                                Superuser SMALL    tokens::create  => tokens::CREATE;
+    DELETE "/api/zonda/tokens/{id}"                           Superuser NONE     tokens::revoke  => tokens::REVOKE;
     GET    "/api/zonda/zones"                                 ReadOwn   NONE     zones::list     => zones::LIST;
-    POST   "/api/zonda/zones"                                 Write     ZONEFILE zones::create   => zones::CREATE;
+    POST   "/api/zonda/zones"                                 WriteOwn  ZONEFILE zones::create   => zones::CREATE;
     GET    "/api/zonda/zones/{zone}"                          Read      NONE     zones::view     => zones::VIEW;
     DELETE "/api/zonda/zones/{zone}"                          Write     NONE     zones::remove   => zones::REMOVE;
     GET    "/api/zonda/zones/{zone}/zonefile"                 Read      NONE     export::get     => export::GET;
@@ -208,30 +210,32 @@ async fn answer(
         Right::Records if !collections::exists(call.path("collection")) => return Err(ApiError::no_collection()),
         Right::Records if call.token.is_none() => return Err(ApiError::forbidden()),
         Right::Records => {}
-        Right::Read | Right::Write | Right::ReadOwn if call.token.is_some() => {}
-        Right::Read => allow(&call, Scope::Read)?,
-        Right::Write => allow(&call, Scope::Write)?,
-        Right::ReadOwn if call.api_token.is_none() => return Err(ApiError::unauthorized()),
-        Right::ReadOwn => {}
+        Right::Read | Right::Write | Right::ReadOwn | Right::WriteOwn if call.token.is_some() => {}
+        Right::Read => allow(&call, Scope::Read, true)?,
+        Right::Write => allow(&call, Scope::Write, true)?,
+        Right::ReadOwn => allow(&call, Scope::Read, false)?,
+        Right::WriteOwn => allow(&call, Scope::Write, false)?,
     }
     let fields = call.query.get("fields").and_then(Fields::parse);
     let reply = (route.handler)(call).await?;
     Ok(reply.into_response(fields.as_ref()))
 }
 
-/// Lets a call by whose API token it may be: one with the scope, for the zone in the path or, without one, for all.
-fn allow(call: &Call, scope: Scope) -> Result<(), ApiError> {
+/// Lets a call by whose API token it may be: one with the scope, and `of_zone` for the zone in the path or, without one,
+/// for all zones.
+fn allow(call: &Call, scope: Scope, of_zone: bool) -> Result<(), ApiError> {
     let token = call.api_token.as_ref().ok_or_else(ApiError::unauthorized)?;
     if token.scope < scope {
         return Err(ApiError::new(StatusCode::FORBIDDEN, "The API token may not write."));
     }
     let is_covered = match call.path.contains_key("zone") {
+        _ if !of_zone => true,
         true => token.covers(&report::apex(call)?),
         false => token.zones.is_empty(),
     };
     match is_covered {
         true => Ok(()),
-        false => Err(ApiError::new(StatusCode::FORBIDDEN, "The API token is for other zones.")),
+        false => Err(ApiError::other_zones()),
     }
 }
 

@@ -176,6 +176,9 @@ pub(super) async fn create(mut call: Call) -> Result<Reply, ApiError> {
     let Some(apex) = apex.filter(|_| faults.is_empty()) else {
         return Err(ApiError::fields(NOT_CREATED, faults));
     };
+    if !call.covers(&apex) {
+        return Err(ApiError::other_zones());
+    }
     let made = match new.zonefile {
         Some(text) => zonefile::import(&terms, &apex, text.into_bytes()).await?,
         None => {

@@ -44,7 +44,7 @@ fn every_route_asks_for_its_right() {
                 }
                 Right::Anyone if matches!(path.as_str(), "/api/batch" | "/api/realtime") => (400, ""),
                 Right::Anyone => (200, ""),
-                Right::Superuser | Right::Read | Right::Write | Right::ReadOwn => {
+                Right::Superuser | Right::Read | Right::Write | Right::ReadOwn | Right::WriteOwn => {
                     (401, "The request requires valid record authorization token.")
                 }
                 Right::Records => (403, "Only superusers can perform this action."),
