@@ -22,6 +22,7 @@ use store::{Store, name};
 
 use crate::endpoints::Endpoints;
 use crate::http::{self, Admin, AdminConfig};
+use crate::insight::Insight;
 use crate::notify::{self, notify};
 use crate::pid_file::PidFile;
 use crate::reload::{self, Reloader, Wanted, Watch};
@@ -76,6 +77,7 @@ pub(crate) struct Serving {
     pub(crate) services: Services,
     pub(crate) watch: Watch,
     reloader: Reloader,
+    insight: Insight,
     io: net::IoChoice,
 }
 
@@ -143,9 +145,11 @@ impl Serving {
         let pocketbases = std::mem::take(&mut services.pocketbases);
         let tasks = std::mem::take(&mut services.tasks);
         let sockets = services.sockets.flatten();
+        let switch = Switch::new(server);
         let mut serving = Self {
             hub,
-            switch: Switch::new(server),
+            insight: Insight::new(Arc::clone(&switch)),
+            switch,
             listeners: Vec::new(),
             unserved: Vec::new(),
             running: Vec::new(),
@@ -484,6 +488,7 @@ impl Serving {
             password: pocketbase.password.clone(),
             default_ttl: pocketbase.default_ttl,
             reloader: Some(self.reloader.clone()),
+            insight: Some(self.insight.clone()),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Zones, questions and the expected answers as text: the files under `cases/`, whose README explains the format.
 //!
-//! Every file's zones are served once, and every case is asked six ways: in memory and through real sockets over either
-//! way in, as over UDP and as over TCP. A case marked `udp` or `tcp` is asked over that transport only. Over one transport
+//! Every file's zones are served once, and every case is asked eight ways: in memory, for an explanation and through
+//! real sockets over either way in, as over UDP and as over TCP. A case marked `udp` or `tcp` is asked over that transport only. Over one transport
 //! the answers are the same octet for octet.
 
 use std::collections::BTreeMap;
@@ -83,6 +83,8 @@ impl Served {
             let messages: Vec<_> = asked.map(|case| case.question.message()).collect();
             let in_memory =
                 messages.iter().map(|message| self.memory.send(message, transport).expect("an answer")).collect();
+            let explained = messages.iter().map(|message| self.memory.explain(message, transport).expect("an answer"));
+            ways.push((format!("explained as over {}", transport.name()), transport, explained.collect()));
             ways.push((format!("in memory as over {}", transport.name()), transport, in_memory));
             for sockets in &self.sockets {
                 let at = sockets.local_addrs()[0];

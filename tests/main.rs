@@ -15,6 +15,7 @@
 //! * `durability`: kills under many writers, a disk without room, back-ups
 //! * `http`: records written over HTTP and answered over DNS
 //! * `hostile`: HTTP requests that mean harm
+//! * `insight`: what the program tells of itself over HTTP
 //! * `peers`: the answers of other servers to the same questions
 //! * `reload`: changing the configuration while it runs
 //! * `watch`: health, readiness, metrics and the process-wide plugins
@@ -27,6 +28,7 @@ mod durability;
 mod forward;
 mod hostile;
 mod http;
+mod insight;
 mod manual;
 mod packets;
 mod peers;

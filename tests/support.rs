@@ -41,18 +41,34 @@ impl InMemory {
 
     /// The answer to a message, None for silence.
     pub(crate) fn send(&mut self, message: &[u8], transport: Transport) -> Option<Vec<u8>> {
-        let mut buffer = vec![0; 65_535];
-        buffer[..message.len()].copy_from_slice(message);
-        let idle = (transport == Transport::Tcp).then_some(Duration::from_secs(10));
-        let arrival = Arrival {
-            client: address("192.0.2.99:5353"),
-            local: address("192.0.2.53:53"),
-            transport,
-            listener: 0,
-            idle,
-        };
-        let length = self.worker.answer(&mut buffer, message.len(), &arrival)?;
+        let mut buffer = in_buffer(message);
+        let length = self.worker.answer(&mut buffer, message.len(), &arrival(transport))?;
         Some(buffer[..length].to_vec())
+    }
+
+    /// The same answer, as it is found for an explanation.
+    pub(crate) fn explain(&mut self, message: &[u8], transport: Transport) -> Option<Vec<u8>> {
+        let mut buffer = in_buffer(message);
+        let (length, _) = self.worker.explain(&mut buffer, message.len(), &arrival(transport));
+        Some(buffer[..length?].to_vec())
+    }
+}
+
+/// A message with room for its answer.
+fn in_buffer(message: &[u8]) -> Vec<u8> {
+    let mut buffer = vec![0; 65_535];
+    buffer[..message.len()].copy_from_slice(message);
+    buffer
+}
+
+/// How the messages of tests come in.
+fn arrival(transport: Transport) -> Arrival {
+    Arrival {
+        client: address("192.0.2.99:5353"),
+        local: address("192.0.2.53:53"),
+        transport,
+        listener: 0,
+        idle: (transport == Transport::Tcp).then_some(Duration::from_secs(10)),
     }
 }
 

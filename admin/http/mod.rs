@@ -21,6 +21,7 @@ mod check;
 mod collections;
 mod connection;
 mod error;
+mod explain;
 mod export;
 mod fields;
 mod filter;
@@ -58,6 +59,7 @@ use engine::plugin::Password;
 use store::{Store, StoreError};
 use tokio::runtime::{self, Runtime};
 
+use crate::insight::Insight;
 use crate::reload::Reloader;
 use server::Server;
 use site::Site;
@@ -75,6 +77,8 @@ pub struct AdminConfig {
     pub default_ttl: u32,
     /// Changes the configuration of the whole server; None where there is nothing to change.
     pub reloader: Option<Reloader>,
+    /// Shows the whole server; None where there is nothing but this service.
+    pub insight: Option<Insight>,
 }
 
 /// Why the admin service cannot start.

@@ -23,8 +23,8 @@ use super::fields::Fields;
 use super::openapi::{self, Operation};
 use super::site::Site;
 use super::{
-    api_token, auth, backup, batch, check, collections, export, history, listen, realtime, records, reload, report,
-    rrsets, token, tokens, zonefile, zones,
+    api_token, auth, backup, batch, check, collections, explain, export, history, listen, realtime, records, reload,
+    report, rrsets, token, tokens, zonefile, zones,
 };
 
 /// A row of the table.
@@ -109,6 +109,7 @@ pub(super) const ROUTES: &[Route] = routes! {
     POST   "/api/realtime"                                    Anyone    TOPICS   realtime::subscribe;
     GET    "/api/zonda/openapi.json"                          Anyone    NONE     openapi::get    => openapi::GET;
     GET    "/api/zonda/backup"                                Superuser NONE     backup::get     => backup::GET;
+    GET    "/api/zonda/explain"                               ReadOwn   NONE     explain::get    => explain::GET;
     POST   "/api/zonda/reload"                                Superuser SMALL    reload::reload  => reload::RELOAD;
     POST   "/api/zonda/check"                                 ReadOwn   ZONEFILE check::post     => check::POST;
     GET    "/api/zonda/tokens"                                Superuser NONE     tokens::list    => tokens::LIST;

@@ -11,6 +11,7 @@ use super::attempts::Attempts;
 use super::error::ApiError;
 use super::realtime::Hub;
 use super::token::Signer;
+use crate::insight::Insight;
 use crate::reload::Reloader;
 
 /// The store, the account, and the bounds on costly work.
@@ -35,6 +36,8 @@ pub(super) struct Site {
     pub(super) realtime: Arc<Hub>,
     /// Changes the configuration of the whole server.
     pub(super) reloader: Option<Reloader>,
+    /// Shows the whole server.
+    pub(super) insight: Option<Insight>,
     /// Whether only this machine may ask, because the whole world knows the password.
     pub(super) is_local_only: bool,
 }
@@ -56,6 +59,7 @@ impl Site {
             default_ttl: config.default_ttl,
             realtime,
             reloader: config.reloader.clone(),
+            insight: config.insight.clone(),
             is_local_only: config.password.is_default(),
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use domain::base::iana::exterr::ExtendedErrorCode;
 use domain::base::iana::{Class, OptRcode};
 
+use super::explain::Guide;
 use super::later::Brought;
 use super::{Context, Errand, Failure, Flow, Plugin, Recall};
 use crate::wire::{Query, Response};
@@ -65,12 +66,26 @@ impl Chain {
     /// Asks the plugins until one has the answer, then shows the answer to those that were asked before, last first.
     #[inline]
     pub fn run(&self, query: &Query, response: &mut Response<'_>, context: &mut Context<'_>) -> Outcome {
+        self.run_with(query, response, context, &mut ())
+    }
+
+    /// The same with a guide.
+    #[inline]
+    pub(super) fn run_with<G: Guide>(
+        &self,
+        query: &Query,
+        response: &mut Response<'_>,
+        context: &mut Context<'_>,
+        guide: &mut G,
+    ) -> Outcome {
         let mut outcome = Outcome::Answer;
         let mut asked = 0;
         let mut flow = Flow::Next;
         for plugin in &self.plugins {
             if query.qclass == Class::IN || plugin.sees(query.qclass) || plugin.watches() {
-                flow = plugin.query(query, response, context);
+                flow = guide.ask(&**plugin, query, response, context);
+            } else {
+                guide.pass(&**plugin);
             }
             if flow != Flow::Next {
                 break;
@@ -96,15 +111,22 @@ impl Chain {
                 }
             }
         }
-        self.show(asked, query, response, context);
+        self.show(asked, query, response, context, guide);
         if context.silence { Outcome::Silence } else { outcome }
     }
 
     /// Shows the answer to the plugins before a place, last first.
     #[inline]
-    fn show(&self, asked: usize, query: &Query, response: &mut Response<'_>, context: &mut Context<'_>) {
+    fn show<G: Guide>(
+        &self,
+        asked: usize,
+        query: &Query,
+        response: &mut Response<'_>,
+        context: &mut Context<'_>,
+        guide: &mut G,
+    ) {
         for plugin in self.plugins[..asked].iter().rev() {
-            plugin.response(query, response, context);
+            guide.show(&**plugin, query, response, context);
         }
     }
 
@@ -166,7 +188,7 @@ impl Chain {
                 context.failure = Some(failure);
             }
         }
-        self.show(place, query, response, context);
+        self.show(place, query, response, context, &mut ());
         !context.silence
     }
 

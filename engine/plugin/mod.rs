@@ -22,6 +22,7 @@ mod chaos;
 mod debug;
 mod endpoint;
 mod errors;
+mod explain;
 mod expression;
 mod file;
 mod forward;
@@ -54,6 +55,7 @@ mod zones;
 pub use chain::{Chain, Outcome};
 pub use context::{Arrival, Context, Failure, Transport};
 pub use endpoint::{Endpoint, Life, Reply};
+pub use explain::{Asked, Trace};
 pub use housekeeping::{Housekeeping, Task};
 pub use later::{Brought, Errand, Later};
 pub use pocketbase::{Password, Pocketbase};
@@ -70,7 +72,7 @@ use std::time::Duration;
 use domain::base::iana::{Class, OptRcode};
 
 use crate::wire::{Query, Response};
-use crate::zone::SetId;
+use crate::zone::{SetId, Step};
 
 /// One stage of a server block. Each has a row in the registry.
 pub trait Plugin: Send + Sync {
@@ -79,6 +81,17 @@ pub trait Plugin: Send + Sync {
 
     /// Answers the query, or passes it on.
     fn query(&self, query: &Query, response: &mut Response<'_>, context: &mut Context<'_>) -> Flow;
+
+    /// The same for an explanation. Who answers from zones gives the steps to the answer.
+    fn explain(
+        &self,
+        query: &Query,
+        response: &mut Response<'_>,
+        context: &mut Context<'_>,
+        _steps: &mut Vec<Step>,
+    ) -> Flow {
+        self.query(query, response, context)
+    }
 
     /// Sees, and may change, the answer to a query that this plugin passed on.
     fn response(&self, _query: &Query, _response: &mut Response<'_>, _context: &mut Context<'_>) {}

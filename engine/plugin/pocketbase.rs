@@ -57,7 +57,7 @@ use store::{Loaded, Name, Store, StoreError};
 use super::corefile::{ConfigError, Directive};
 use super::{Context, Flow, Plugin, Setup, zones};
 use crate::wire::{Query, Response};
-use crate::zone::{Builder, Hub, SetId, Zone, ZoneSet};
+use crate::zone::{Builder, Hub, SetId, Step, Zone, ZoneSet};
 
 /// The plugin.
 struct Answers {
@@ -150,7 +150,17 @@ impl Plugin for Answers {
 
     #[inline]
     fn query(&self, query: &Query, response: &mut Response<'_>, context: &mut Context<'_>) -> Flow {
-        zones::serve(self.set, OptRcode::NOTIMP, query, response, context).0
+        zones::serve(self.set, OptRcode::NOTIMP, query, response, context, &mut ()).0
+    }
+
+    fn explain(
+        &self,
+        query: &Query,
+        response: &mut Response<'_>,
+        context: &mut Context<'_>,
+        steps: &mut Vec<Step>,
+    ) -> Flow {
+        zones::serve(self.set, OptRcode::NOTIMP, query, response, context, steps).0
     }
 
     fn unanswered(&self) -> OptRcode {

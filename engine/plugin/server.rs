@@ -10,6 +10,7 @@ use domain::base::iana::exterr::ExtendedErrorCode;
 use domain::base::iana::{Class, OptRcode, Rtype};
 use store::Name;
 
+use super::explain::{Guide, Trace};
 use super::later::{Asked, Waiting};
 use super::{Arrival, Chain, Context, Counters, Failure, Later, Outcome, Switch, Timeouts, Transport};
 use crate::wire::options::{self, Options};
@@ -51,6 +52,7 @@ pub struct Routes {
 
 /// A zone on a listener.
 struct Block {
+    zone: Name,
     chain: Arc<Chain>,
     counters: Option<Arc<Counters>>,
 }
@@ -62,7 +64,7 @@ impl Routes {
         if self.blocks.contains_key(&key) {
             return false;
         }
-        self.blocks.insert(key, Block { chain, counters });
+        self.blocks.insert(key, Block { zone: zone.clone(), chain, counters });
         self.depths.add(zone.label_count() - 1);
         true
     }
@@ -97,6 +99,11 @@ impl Server {
     pub(super) fn after(self, previous: Option<&Self>, kept: Kept) -> Self {
         let cookies = previous.map_or(self.cookies, |previous| Arc::clone(&previous.cookies));
         Self { routes: self.routes, hub: self.hub, cookies, kept }
+    }
+
+    /// The addresses of the listeners in the order of their numbers, as the configuration has them.
+    pub fn listeners(&self) -> &[SocketAddr] {
+        &self.kept.listeners
     }
 
     /// Puts what the options of a query ask of any server into the answer; true if it showed a good cookie of ours.
@@ -192,6 +199,14 @@ impl Worker {
         batch.read(0, buffer.get(..len)?, arrival.listener);
         batch.answer(0, buffer, arrival)
     }
+
+    /// The same for one who wants to know how the answer comes about. It is no query of a client: it is neither counted
+    /// nor logged, nor held against anybody's rate, and what would have to wait for an answer is silent.
+    pub fn explain(&mut self, buffer: &mut [u8], len: usize, arrival: &Arrival) -> (Option<usize>, Trace) {
+        let (mut batch, mut trace) = (self.batch(), Trace::default());
+        batch.read(0, buffer.get(..len).unwrap_or_default(), arrival.listener);
+        (batch.answer_with(0, buffer, arrival, &mut trace), trace)
+    }
 }
 
 impl<'w> Batch<'w> {
@@ -227,6 +242,18 @@ impl<'w> Batch<'w> {
     /// answer in octets; None for silence. The answer is never longer than `buffer`.
     #[inline]
     pub fn answer(&mut self, place: usize, buffer: &mut [u8], arrival: &Arrival) -> Option<usize> {
+        self.answer_with(place, buffer, arrival, &mut ())
+    }
+
+    /// The same with a guide.
+    #[inline]
+    fn answer_with<G: Guide>(
+        &mut self,
+        place: usize,
+        buffer: &mut [u8],
+        arrival: &Arrival,
+        guide: &mut G,
+    ) -> Option<usize> {
         let (query, way) = (self.queries.get(place)?, self.ways.get(place)?);
         if let Err(verdict) = way.verdict {
             return reject(buffer, verdict);
@@ -239,7 +266,8 @@ impl<'w> Batch<'w> {
         let put_options = |edns: Edns| self.server.put_options(edns.options, arrival, &mut response);
         let has_cookie = query.edns.is_some_and(put_options);
         match way.block {
-            Some(Block { chain, counters }) if query.qclass == Class::IN || chain.sees(query.qclass) => {
+            Some(Block { zone, chain, counters }) if query.qclass == Class::IN || chain.sees(query.qclass) => {
+                guide.enter(zone);
                 let started = chain.wants_time().then(Instant::now);
                 let mut context = Context {
                     arrival,
@@ -252,9 +280,12 @@ impl<'w> Batch<'w> {
                     failure: None,
                     silence: false,
                 };
-                match chain.run(query, &mut response, &mut context) {
+                match chain.run_with(query, &mut response, &mut context, guide) {
                     Outcome::Answer => {}
                     Outcome::Silence => return None,
+                    // An explanation sends for nothing.
+                    Outcome::Later(_) if !G::COUNTS => return None,
+                    Outcome::Refresh(_) if !G::COUNTS => {}
                     waits => {
                         let later =
                             put_off(waits, self.server, chain, counters.as_ref(), query, &mut response, context);
@@ -275,7 +306,8 @@ impl<'w> Batch<'w> {
                     Some(_) => ExtendedErrorCode::NOT_SUPPORTED,
                     None => ExtendedErrorCode::NOT_AUTHORITATIVE,
                 });
-                if let Some(counters) = &self.server.routes.get(arrival.listener)?.dropped {
+                if let Some(counters) = self.server.routes.get(arrival.listener)?.dropped.as_ref().filter(|_| G::COUNTS)
+                {
                     counters.count(query, &response, arrival, None, None);
                 }
             }

@@ -5,7 +5,7 @@ use domain::base::iana::{OptRcode, Rtype};
 
 use super::{Context, Flow, Transport};
 use crate::wire::{Query, Response};
-use crate::zone::{Found, SetId, answer};
+use crate::zone::{Found, SetId, Watch, answer_watched};
 
 /// Answers from a set of zones; the second value says what was found, for those who fall through.
 ///
@@ -18,6 +18,7 @@ pub(super) fn serve(
     query: &Query,
     response: &mut Response<'_>,
     context: &Context<'_>,
+    watch: &mut impl Watch,
 ) -> (Flow, Found) {
     let Some(zones) = context.snapshot.set(set) else { return (Flow::Next, Found::NoZone) };
     let qtype = match (query.qtype, context.arrival.transport) {
@@ -38,7 +39,8 @@ pub(super) fn serve(
         (qtype, _) => qtype,
     };
     let ahead = context.ahead.filter(|(of, _)| *of == set).map(|(_, ahead)| ahead);
-    match answer(zones, ahead, &query.name, qtype, query.edns.is_some_and(|edns| edns.dnssec_ok), response) {
+    let dnssec_ok = query.edns.is_some_and(|edns| edns.dnssec_ok);
+    match answer_watched(zones, ahead, &query.name, qtype, dnssec_ok, response, watch) {
         Found::NoZone => (Flow::Next, Found::NoZone),
         Found::Withheld => {
             response.explain(ExtendedErrorCode::NOT_READY);

@@ -8,6 +8,7 @@ use super::denial::Proofs;
 use super::node::Node;
 use super::rrset::{Rrset, Target, is_below};
 use super::set::{Ahead, ZoneSet};
+use super::watch::{Step, Watch};
 use crate::wire::{Full, HEADER_OCTETS, QName, Response, Section};
 
 /// What a set of zones had to say.
@@ -40,11 +41,26 @@ pub fn answer<'z>(
     dnssec_ok: bool,
     response: &mut Response<'_>,
 ) -> Found {
+    answer_watched(zones, ahead, qname, qtype, dnssec_ok, response, &mut ())
+}
+
+/// The same, with somebody who sees each step to the answer.
+#[inline]
+pub fn answer_watched<'z, W: Watch>(
+    zones: &'z ZoneSet,
+    ahead: Option<Ahead<'z>>,
+    qname: &QName,
+    qtype: Rtype,
+    dnssec_ok: bool,
+    response: &mut Response<'_>,
+    watch: &mut W,
+) -> Found {
     let found = ahead.map(|ahead| ahead.zone).or_else(|| zones.find(qname));
     let Some(mut zone) = found.map(|zone| zone_for(zones, zone, qname, qtype)) else {
         return Found::NoZone;
     };
     if zone.is_withheld() {
+        watch.see(|| Step::withheld(zone, qname));
         return Found::Withheld;
     }
     let mut target;
@@ -59,6 +75,7 @@ pub fn answer<'z>(
             Some(ahead) => zone.find_hashed(name, ahead.hash, qtype),
             None => zone.find(name, qtype),
         };
+        watch.see(|| Step::new(zone, name, qtype, &matched));
         let alias = match matched {
             Match::Exact(node) | Match::Wildcard(node, _) => {
                 let rrset = select(node, qtype);

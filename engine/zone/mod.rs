@@ -27,11 +27,13 @@ mod snapshot;
 mod tests;
 #[cfg(any(test, fuzzing))]
 mod walk;
+mod watch;
 
-pub use answer::{Found, answer};
+pub use answer::{Found, answer, answer_watched};
 pub use compiled::{Builder, Match, Zone};
 pub use depths::Depths;
 pub use node::Node;
 pub use rrset::{Rrset, Target};
 pub use set::{Ahead, ZoneSet};
 pub use snapshot::{Hub, OwnedSet, Reader, SetId, Snapshot};
+pub use watch::{Ended, Holds, Step, Watch};

@@ -48,6 +48,7 @@ pub(super) fn config(password: &str) -> AdminConfig {
         password: Password::new(password),
         default_ttl: 77,
         reloader: None,
+        insight: None,
     }
 }
 

@@ -44,7 +44,7 @@ use store::Name;
 use super::corefile::{ConfigError, Directive, duration, zones_or};
 use super::{Context, Flow, Plugin, Setup, Task, zones};
 use crate::wire::{Query, Response};
-use crate::zone::SetId;
+use crate::zone::{SetId, Step, Watch};
 use folder::Folder;
 
 /// The plugin: the zones of all `auto` lines of a block.
@@ -63,6 +63,20 @@ pub(super) fn setup(lines: &[Directive], setup: &mut Setup<'_>) -> Result<Option
 }
 
 impl Auto {
+    /// Answers from its zones, if the name is below those of the line.
+    fn answer(
+        &self,
+        query: &Query,
+        response: &mut Response<'_>,
+        context: &Context<'_>,
+        watch: &mut impl Watch,
+    ) -> Flow {
+        if !self.zones.iter().any(|zone| query.name.is_below(zone.as_slice())) {
+            return Flow::Next;
+        }
+        zones::serve(self.set, OptRcode::REFUSED, query, response, context, watch).0
+    }
+
     /// Reads one line and its folder.
     fn add(&mut self, line: &Directive, setup: &mut Setup<'_>) -> Result<(), ConfigError> {
         line.flat()?;
@@ -128,10 +142,17 @@ impl Plugin for Auto {
     }
 
     fn query(&self, query: &Query, response: &mut Response<'_>, context: &mut Context<'_>) -> Flow {
-        if !self.zones.iter().any(|zone| query.name.is_below(zone.as_slice())) {
-            return Flow::Next;
-        }
-        zones::serve(self.set, OptRcode::REFUSED, query, response, context).0
+        self.answer(query, response, context, &mut ())
+    }
+
+    fn explain(
+        &self,
+        query: &Query,
+        response: &mut Response<'_>,
+        context: &mut Context<'_>,
+        steps: &mut Vec<Step>,
+    ) -> Flow {
+        self.answer(query, response, context, steps)
     }
 }
 

@@ -46,7 +46,7 @@ use std::time::Duration;
 use super::corefile::{ConfigError, Directive, Fallthrough, duration, zones_or};
 use super::{Context, Flow, Plugin, Setup, Task, zones};
 use crate::wire::{QName, Query, Response};
-use crate::zone::{Found, SetId};
+use crate::zone::{Found, SetId, Step, Watch};
 pub(super) use load::ZoneFile;
 use store::Name;
 
@@ -66,6 +66,23 @@ pub(super) fn setup(lines: &[Directive], setup: &mut Setup<'_>) -> Result<Option
 }
 
 impl File {
+    /// Answers from its zones, unless what they have not is somebody else's.
+    #[inline]
+    fn answer(
+        &self,
+        query: &Query,
+        response: &mut Response<'_>,
+        context: &Context<'_>,
+        watch: &mut impl Watch,
+    ) -> Flow {
+        let (flow, found) = zones::serve(self.set, OptRcode::REFUSED, query, response, context, watch);
+        if matches!(found, Found::NoData | Found::NameError) && self.falls_through(&query.name) {
+            response.reset();
+            return Flow::Next;
+        }
+        flow
+    }
+
     /// Reads one line and its block, and the zone file.
     fn add(&mut self, line: &Directive, setup: &mut Setup<'_>) -> Result<(), ConfigError> {
         let [path, zones @ ..] = &line.args[..] else { return Err(line.wrong_argument_count()) };
@@ -119,12 +136,17 @@ impl Plugin for File {
 
     #[inline]
     fn query(&self, query: &Query, response: &mut Response<'_>, context: &mut Context<'_>) -> Flow {
-        let (flow, found) = zones::serve(self.set, OptRcode::REFUSED, query, response, context);
-        if matches!(found, Found::NoData | Found::NameError) && self.falls_through(&query.name) {
-            response.reset();
-            return Flow::Next;
-        }
-        flow
+        self.answer(query, response, context, &mut ())
+    }
+
+    fn explain(
+        &self,
+        query: &Query,
+        response: &mut Response<'_>,
+        context: &mut Context<'_>,
+        steps: &mut Vec<Step>,
+    ) -> Flow {
+        self.answer(query, response, context, steps)
     }
 
     fn unanswered(&self) -> OptRcode {
