@@ -118,6 +118,9 @@ impl Serving {
         log::set_debug(services.debug);
         self.listeners = ready.listeners;
         self.unserved = ready.unserved;
+        if let Some(running) = &running {
+            self.insight.add(running);
+        }
         self.running.extend(running);
         self.housekeeping = housekeeping;
         self.databases = databases;

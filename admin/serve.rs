@@ -77,7 +77,7 @@ pub(crate) struct Serving {
     pub(crate) services: Services,
     pub(crate) watch: Watch,
     reloader: Reloader,
-    insight: Insight,
+    pub(crate) insight: Insight,
     io: net::IoChoice,
 }
 
@@ -166,6 +166,7 @@ impl Serving {
         serving.databases = serving.open_databases(pocketbases, &mut is_over)?;
         let running = serving.listen(&listeners, sockets)?;
         serving.watch_metrics(&serving.services, corefile, [&running]);
+        serving.insight.add(&running);
         serving.running.push(running);
         serving.listeners = listeners;
         let databases = std::mem::take(&mut serving.databases);

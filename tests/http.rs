@@ -12,7 +12,7 @@ use crate::cases::describe;
 use crate::support::{Program, Question, free_port};
 
 /// A Corefile with a database; `HTTP` stands for its port.
-const COREFILE: &str = "\
+pub(crate) const COREFILE: &str = "\
 .:PORT {
     bind 127.0.0.1
     pocketbase {
@@ -35,8 +35,13 @@ pub(crate) struct Site {
 impl Site {
     /// Starts with an empty database.
     pub(crate) fn start() -> Self {
+        Self::start_with(COREFILE)
+    }
+
+    /// The same with a Corefile that has the account of [`COREFILE`].
+    pub(crate) fn start_with(corefile: &str) -> Self {
         let port = free_port();
-        let program = Program::start(&COREFILE.replace("HTTP", &port.to_string()), &[]);
+        let program = Program::start(&corefile.replace("HTTP", &port.to_string()), &[]);
         Self::with(program, port)
     }
 

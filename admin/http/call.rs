@@ -17,6 +17,7 @@ use super::body::{self, Inbound, UNDECLARED_MAX};
 use super::error::{ApiError, FieldFaults};
 use super::fields::Fields;
 use super::json;
+use super::server::Ending;
 use super::site::Site;
 use super::token::Token;
 
@@ -26,6 +27,8 @@ pub(super) struct Call {
     pub(super) site: Arc<Site>,
     /// Where it came from.
     pub(super) peer: SocketAddr,
+    /// Tells when the service ends.
+    pub(super) ending: Ending,
     /// Its headers.
     pub(super) headers: HeaderMap,
     /// The parameters of its path.

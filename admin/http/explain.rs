@@ -208,7 +208,7 @@ pub(super) const GET: Operation = Operation {
 /// `GET /api/zonda/explain`
 pub(super) async fn get(call: Call) -> Result<Reply, ApiError> {
     let Some(insight) = call.site.insight.clone() else { return Err(ApiError::not_found()) };
-    let servers = insight.switch().current().listeners().to_vec();
+    let servers = insight.switch.current().listeners().to_vec();
     let question = read(&call, &servers)?;
     if !call.covers(&question.name) {
         return Err(ApiError::other_zones());
@@ -222,7 +222,7 @@ pub(super) async fn get(call: Call) -> Result<Reply, ApiError> {
         server: servers.get(question.listener).map(ToString::to_string),
     };
     let rtype = question.rtype;
-    let explained = call.site.blocking(move |_| explain::explain(insight.switch(), &question)).await?;
+    let explained = call.site.blocking(move |_| explain::explain(&insight.switch, &question)).await?;
     let explained = explained.map_err(|why| ApiError::internal(&why))?;
     let path = path(&explained, rtype);
     Reply::of(&Explained { question: asked, answer: explained.answer.map(answer), path })

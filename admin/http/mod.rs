@@ -43,6 +43,7 @@ mod rrsets;
 pub(crate) mod server;
 mod site;
 mod sort;
+mod statistics;
 mod stream;
 mod time;
 mod token;

@@ -21,10 +21,11 @@ use super::call::{Call, Query, Reply};
 use super::error::ApiError;
 use super::fields::Fields;
 use super::openapi::{self, Operation};
+use super::server::Ending;
 use super::site::Site;
 use super::{
     api_token, auth, backup, batch, check, collections, explain, export, history, listen, realtime, records, reload,
-    report, rrsets, token, tokens, zonefile, zones,
+    report, rrsets, statistics, token, tokens, zonefile, zones,
 };
 
 /// A row of the table.
@@ -112,6 +113,8 @@ pub(super) const ROUTES: &[Route] = routes! {
     GET    "/api/zonda/explain"                               ReadOwn   NONE     explain::get    => explain::GET;
     POST   "/api/zonda/reload"                                Superuser SMALL    reload::reload  => reload::RELOAD;
     POST   "/api/zonda/check"                                 ReadOwn   ZONEFILE check::post     => check::POST;
+    GET    "/api/zonda/statistics"                            Read      NONE     statistics::get => statistics::GET;
+    GET    "/api/zonda/statistics/stream"                     Read      NONE     statistics::stream => statistics::STREAM;
     GET    "/api/zonda/tokens"                                Superuser NONE     tokens::list    => tokens::LIST;
     POST   "/api/zonda/tokens"                                Superuser SMALL    tokens::create  => tokens::CREATE;
     DELETE "/api/zonda/tokens/{id}"                           Superuser NONE     tokens::revoke  => tokens::REVOKE;
@@ -189,6 +192,7 @@ async fn answer(
     let shown = authorization.map(token::bearer).filter(|text| text.starts_with(api_token::PREFIX)).map(str::to_owned);
     let mut call = Call {
         peer: parts.extensions.get().map_or_else(|| SocketAddr::from(([0; 4], 0)), |peer: &Peer| peer.0),
+        ending: parts.extensions.get().cloned().unwrap_or_else(Ending::ended),
         path: params.iter().map(|(name, value)| (name.into(), value.into())).collect(),
         query: Query::parse(parts.uri.query()),
         token: authorization.and_then(|header| site.signer.check(header)),

@@ -34,6 +34,23 @@ pub(crate) struct Server {
 /// The service of one connection before it knows its peer.
 type Routes = TowerToHyperService<axum::Router>;
 
+/// Tells those who answer without end when the service ends; set for each connection.
+#[derive(Clone)]
+pub(crate) struct Ending(watch::Receiver<bool>);
+
+impl Ending {
+    /// For a call over no connection of the server: it has ended.
+    pub(crate) fn ended() -> Self {
+        Self(watch::channel(false).1)
+    }
+
+    /// Returns when the service ends.
+    pub(crate) async fn wait(&mut self) {
+        // An error means that the server is gone, too.
+        let _ = self.0.wait_for(|is_ending| *is_ending).await;
+    }
+}
+
 impl Server {
     /// Begins to accept. Has to be called inside a runtime.
     pub(crate) fn start(sockets: impl Iterator<Item = net::TcpListener>, router: axum::Router) -> io::Result<Self> {
@@ -108,9 +125,10 @@ impl Listener {
     fn serve(&self, stream: TcpStream, peer: Peer, room: OwnedSemaphorePermit) {
         // Without it answers only come later.
         let _ = stream.set_nodelay(true);
-        let routes = self.routes.clone();
+        let (routes, ending) = (self.routes.clone(), Ending(self.stopped.clone()));
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
+            request.extensions_mut().insert(ending.clone());
             routes.call(request.map(Body::new))
         });
         let connection = http1::Builder::new()

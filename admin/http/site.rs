@@ -10,6 +10,7 @@ use super::account::Account;
 use super::attempts::Attempts;
 use super::error::ApiError;
 use super::realtime::Hub;
+use super::statistics::STREAMS_MAX;
 use super::token::Signer;
 use crate::insight::Insight;
 use crate::reload::Reloader;
@@ -30,6 +31,8 @@ pub(super) struct Site {
     pub(super) imports: Semaphore,
     /// Zone files being written: each keeps a transaction of the database open.
     pub(super) exports: Arc<Semaphore>,
+    /// Streams of statistics that are open.
+    pub(super) statistics_streams: Arc<Semaphore>,
     /// Seconds that an exported record without a TTL gets.
     pub(super) default_ttl: u32,
     /// Those who are told what changes.
@@ -56,6 +59,7 @@ impl Site {
             hashing: Semaphore::new(HASHING_MAX),
             imports: Semaphore::new(IMPORTS_MAX),
             exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
+            statistics_streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             default_ttl: config.default_ttl,
             realtime,
             reloader: config.reloader.clone(),

@@ -59,7 +59,7 @@ pub use explain::{Asked, Trace};
 pub use housekeeping::{Housekeeping, Task};
 pub use later::{Brought, Errand, Later};
 pub use pocketbase::{Password, Pocketbase};
-pub use prometheus::Counters;
+pub use prometheus::{Counters, Tally, Tops, top_names};
 pub use registry::{is_known, names};
 pub use reload::Reload;
 pub use server::{AHEAD, Batch, Routes, Server, Worker};

@@ -106,6 +106,11 @@ impl Server {
         &self.kept.listeners
     }
 
+    /// What is counted of queries, for each zone and listener of blocks that have them counted.
+    pub fn counters(&self) -> &[Arc<Counters>] {
+        &self.kept.counters
+    }
+
     /// Puts what the options of a query ask of any server into the answer; true if it showed a good cookie of ours.
     #[inline]
     fn put_options(&self, options: Options, arrival: &Arrival, response: &mut Response<'_>) -> bool {

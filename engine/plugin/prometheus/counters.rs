@@ -1,11 +1,14 @@
 //! The counters of one zone on one listener: a shard for each thread that answers, added up when they are read.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::ops::AddAssign;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use domain::base::iana::{OptRcode, Rtype};
 
+use super::names::Names;
 use crate::metrics::{Labels, Text};
 use crate::plugin::{Arrival, Transport};
 use crate::wire::{Query, Response};
@@ -33,6 +36,38 @@ impl Counters {
     /// Whether they count for this server and zone, answered by these plugins.
     pub(in crate::plugin) fn are_for(&self, server: &str, zone: &str, plugins: &[&'static str]) -> bool {
         self.server == server && self.zone == zone && self.plugins == plugins
+    }
+
+    /// What was counted so far.
+    pub fn tally(&self) -> Tally {
+        let mut tally = Tally { server: self.server.clone(), zone: self.zone.clone(), ..Tally::default() };
+        let add = |into: &mut BTreeMap<String, u64>, key: &str, count: u64| {
+            if count > 0 {
+                *into.entry(key.to_owned()).or_default() += count;
+            }
+        };
+        for (proto, transport) in PROTOS.iter().enumerate() {
+            for (family, of_ip) in ["ipv4", "ipv6"].iter().enumerate() {
+                for (place, rtype) in TYPE_NAMES.iter().enumerate() {
+                    let count = self.read(REQUESTS + (proto * 2 + family) * TYPES + place);
+                    tally.queries += count;
+                    add(&mut tally.transports, transport, count);
+                    add(&mut tally.families, of_ip, count);
+                    add(&mut tally.types, rtype, count);
+                }
+            }
+        }
+        tally.dnssec_ok = self.read(DO);
+        for rcode in 0..RCODES {
+            for plugin in 0..=self.plugins.len() {
+                let count = self.read(RESPONSES + rcode * (self.plugins.len() + 1) + plugin);
+                add(&mut tally.rcodes, rcode_name(rcode), count);
+                add(&mut tally.plugins, plugin.checked_sub(1).map_or("", |place| self.plugins[place]), count);
+            }
+        }
+        tally.durations = (0..=DURATIONS_NANOS.len()).map(|bucket| self.read(DURATION + bucket)).collect();
+        tally.duration_nanos = self.read(DURATION + DURATIONS_NANOS.len() + 1);
+        tally
     }
 
     /// Counts a query with its answer. `answered` is the place of the plugin that wrote it.
@@ -70,6 +105,9 @@ impl Counters {
             add(place + SIZES.partition_point(|bound| *bound < size), 1);
             add(place + SIZES.len() + 1, size as u64);
         }
+        if let Some(names) = Names::wanted() {
+            names.put(&query.name);
+        }
     }
 
     /// Writes all that is not zero, and the plugins of the zone.
@@ -100,7 +138,7 @@ impl Counters {
         for rcode in 0..RCODES {
             for plugin in 0..=self.plugins.len() {
                 let count = self.read(RESPONSES + rcode * (self.plugins.len() + 1) + plugin);
-                let mnemonic = OptRcode::masked_from_int(rcode as u16).to_mnemonic_str().unwrap_or("other");
+                let mnemonic = rcode_name(rcode);
                 let plugin = plugin.checked_sub(1).map_or("", |place| self.plugins[place]);
                 let labels = with(zone, [("rcode", mnemonic), ("plugin", plugin)]);
                 write_some(text, "coredns_dns_responses_total", "Answers.", &labels, count);
@@ -135,6 +173,66 @@ impl Counters {
     }
 }
 
+/// Sums over all threads, by name; nothing that is zero.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Where the queries came in, as the metrics name it; empty for a sum.
+    pub server: String,
+    /// The zone of the server block, `dropped` for queries that no block is for; empty for a sum.
+    pub zone: String,
+    /// Queries in all.
+    pub queries: u64,
+    /// Those with the DO bit.
+    pub dnssec_ok: u64,
+    /// Queries by transport.
+    pub transports: BTreeMap<String, u64>,
+    /// Queries by address family.
+    pub families: BTreeMap<String, u64>,
+    /// Queries by type.
+    pub types: BTreeMap<String, u64>,
+    /// Answers by rcode.
+    pub rcodes: BTreeMap<String, u64>,
+    /// Answers by the plugin that wrote them, empty for the server itself.
+    pub plugins: BTreeMap<String, u64>,
+    /// How many answers took up to each of [`Tally::DURATIONS_NANOS`], and longer than all.
+    pub durations: Vec<u64>,
+    /// Nanoseconds that all answers took.
+    pub duration_nanos: u64,
+}
+
+impl Tally {
+    /// Upper bounds of the durations.
+    pub const DURATIONS_NANOS: [u64; 16] = DURATIONS_NANOS;
+}
+
+impl AddAssign<&Self> for Tally {
+    fn add_assign(&mut self, other: &Self) {
+        self.queries += other.queries;
+        self.dnssec_ok += other.dnssec_ok;
+        for (sums, counts) in [
+            (&mut self.transports, &other.transports),
+            (&mut self.families, &other.families),
+            (&mut self.types, &other.types),
+            (&mut self.rcodes, &other.rcodes),
+            (&mut self.plugins, &other.plugins),
+        ] {
+            for (name, count) in counts {
+                *sums.entry(name.clone()).or_default() += count;
+            }
+        }
+        self.durations.resize(self.durations.len().max(other.durations.len()), 0);
+        for (sum, count) in self.durations.iter_mut().zip(&other.durations) {
+            *sum += count;
+        }
+        self.duration_nanos += other.duration_nanos;
+    }
+}
+
+/// The name of an rcode by its place.
+fn rcode_name(place: usize) -> &'static str {
+    OptRcode::masked_from_int(place as u16).to_mnemonic_str().unwrap_or("other")
+}
+
 /// Labels of the zone and further ones.
 fn with<'l, const N: usize>(zone: [(&'l str, &'l str); 3], more: [(&'l str, &'l str); N]) -> Vec<(&'l str, &'l str)> {
     zone.into_iter().chain(more).collect()
@@ -149,7 +247,7 @@ fn write_some(text: &mut Text, name: &'static str, help: &'static str, labels: L
 
 /// The number of the thread that asks, in the order in which they asked first.
 #[inline]
-fn thread() -> usize {
+pub(super) fn thread() -> usize {
     thread_local!(static NUMBER: Cell<Option<usize>> = const { Cell::new(None) });
     NUMBER.with(|number| {
         number.get().unwrap_or_else(|| {

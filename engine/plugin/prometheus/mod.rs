@@ -3,7 +3,9 @@
 //! ## Description
 //! Serves metrics over HTTP at `/metrics`, under the names that dashboards made for CoreDNS expect. Queries of the server
 //! blocks with this plugin are counted, by each worker for itself; a scrape adds the numbers up. The sets of labels are
-//! bounded by the configuration, whatever is asked.
+//! bounded by the configuration, whatever is asked. The same counters are behind `GET /api/zonda/statistics` of the
+//! plugin `pocketbase`, which also tells the names that are asked for most; these are sampled, and only while somebody
+//! asks for them.
 //!
 //! ## Syntax
 //! ```corefile
@@ -39,9 +41,11 @@
 //! * `zonda_log_lines_dropped_total`
 
 mod counters;
+mod names;
 mod process;
 
-pub use counters::Counters;
+pub use counters::{Counters, Tally};
+pub use names::Tops;
 
 use std::sync::Arc;
 
@@ -49,6 +53,12 @@ use super::corefile::{ConfigError, Directive};
 use super::endpoint::listen;
 use super::{Context, Endpoint, Flow, Plugin, Reply, Setup};
 use crate::wire::{Query, Response};
+
+/// The names that were asked for most often of late, of the server blocks with this plugin. They are sampled from the
+/// first call on, as many between two calls as each thread can keep.
+pub fn top_names() -> Tops {
+    names::Names::look()
+}
 
 /// The plugin. The counters belong to the zone of a listener, hence come with the query.
 struct Prometheus;
