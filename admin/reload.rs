@@ -123,6 +123,7 @@ impl Serving {
         }
         self.running.extend(running);
         self.housekeeping = housekeeping;
+        self.show_databases(&databases);
         self.databases = databases;
         self.watch = Watch::new(corefile, services.reload);
         self.services = ready.services;

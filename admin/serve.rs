@@ -147,8 +147,8 @@ impl Serving {
         let sockets = services.sockets.flatten();
         let switch = Switch::new(server);
         let mut serving = Self {
+            insight: Insight::new(Arc::clone(&switch), Arc::clone(&hub)),
             hub,
-            insight: Insight::new(Arc::clone(&switch)),
             switch,
             listeners: Vec::new(),
             unserved: Vec::new(),
@@ -170,6 +170,7 @@ impl Serving {
         serving.running.push(running);
         serving.listeners = listeners;
         let databases = std::mem::take(&mut serving.databases);
+        serving.show_databases(&databases);
         serving.start_admins(&databases)?;
         serving.databases = databases;
         serving.housekeeping = Housekeeping::start(tasks).map_err(|why| why.to_string())?;
@@ -378,7 +379,7 @@ impl Serving {
             // Commits wait meanwhile, so that none falls between loading and being told.
             let mut publishers = told.lock().unwrap_or_else(PoisonError::into_inner);
             for pocketbase in served_by.iter().filter(|pocketbase| !pocketbase.is_loaded()) {
-                load(pocketbase, &store)?;
+                load(pocketbase, &store, &self.insight)?;
                 publishers.push(pocketbase.clone());
             }
             drop(publishers);
@@ -388,6 +389,11 @@ impl Serving {
             }
         }
         Ok(databases)
+    }
+
+    /// Shows these databases to those who ask for the status.
+    pub(crate) fn show_databases(&self, databases: &[Database]) {
+        self.insight.set_databases(databases.iter().map(|database| database.folder.clone()).collect());
     }
 
     /// Has the stores tell those of commits that serve now, and nobody else.
@@ -418,7 +424,7 @@ fn open_store(folder: &Path) -> Result<(Store, Told), String> {
 }
 
 /// Loads all zones of a database, with a progress bar on a terminal.
-fn load(pocketbase: &Pocketbase, store: &Store) -> Result<(), String> {
+fn load(pocketbase: &Pocketbase, store: &Store, insight: &Insight) -> Result<(), String> {
     let records = store.zones().map_err(|why| why.to_string())?.iter().map(|zone| zone.records).sum();
     let bar = if io::stderr().is_terminal() && records > PROGRESS_FROM {
         let style =
@@ -427,8 +433,17 @@ fn load(pocketbase: &Pocketbase, store: &Store) -> Result<(), String> {
     } else {
         ProgressBar::hidden()
     };
-    let damaged = pocketbase.load(store, &mut |loaded| bar.set_position(loaded)).map_err(|why| why.to_string())?;
+    insight.begin_loading(records);
+    let mut shown = 0;
+    let damaged = pocketbase.load(store, &mut |loaded| {
+        bar.set_position(loaded);
+        insight.go_on_loading(loaded - shown);
+        shown = loaded;
+    });
     bar.finish_and_clear();
+    // Nobody waits any more for what is damaged.
+    insight.go_on_loading(records.saturating_sub(shown));
+    let damaged = damaged.map_err(|why| why.to_string())?;
     for (apex, why) in damaged {
         log::error(&format!(
             "plugin/pocketbase: zone {} is damaged and is not served: {why}; import it anew, or remove it",

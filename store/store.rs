@@ -161,6 +161,11 @@ impl Store {
         Ok((before, db::octets(folder)?))
     }
 
+    /// Octets of a folder's database file.
+    pub fn octets(folder: &Path) -> Result<u64, StoreError> {
+        db::octets(folder)
+    }
+
     /// Writes a back-up of the present state, while edits go on.
     pub fn backup(&self, to: &mut dyn io::Write) -> Result<Backup, BackupError> {
         backup::write(&self.shared, to)

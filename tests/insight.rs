@@ -185,3 +185,35 @@ fn statistics_come_as_a_stream_until_the_server_stops() {
     lines.read_to_end(&mut rest).unwrap();
     assert!(rest.ends_with(b"0\r\n\r\n"), "the body has its end: {}", String::from_utf8_lossy(&rest));
 }
+
+#[test]
+fn the_status_tells_what_the_server_is_made_of_and_what_it_holds() {
+    let site = Site::start();
+    let (_, before) = site.call("GET", "/api/zonda/status", None);
+    let record = json!({"zone": "example.org", "name": "www", "record_type": "A", "content": {"ip": "192.0.2.1"}});
+    assert_eq!(site.call("POST", RECORDS, Some(&record)).0, 200);
+    let (status, after) = site.call("GET", "/api/zonda/status", None);
+    assert_eq!(status, 200, "{after}");
+    assert_eq!((&after["version"], &after["build"]), (&json!(zonda::VERSION), &json!(zonda::BUILD)));
+    assert!(site.program.text().contains(&format!("answering over {}", after["io"]["way"].as_str().unwrap())));
+    let address = format!("127.0.0.1:{}", site.program.port);
+    assert_eq!(after["listeners"], json!([{"address": address, "served": true}]));
+    assert!(!after["workers"].as_array().unwrap().is_empty(), "{after}");
+    let generation = |status: &Value| status["snapshot"]["generation"].as_u64().unwrap();
+    assert!(generation(&after) > generation(&before), "{before} {after}");
+    assert_eq!((&before["snapshot"]["zones"], &before["snapshot"]["names"]), (&json!(0), &json!(0)));
+    assert_eq!(after["snapshot"]["zones"], 1);
+    // The apex, the host, and the name server that a new zone gets.
+    assert!(after["snapshot"]["names"].as_u64().unwrap() >= 2, "{after}");
+    let database = &after["databases"][0];
+    assert!(database["folder"].as_str().unwrap().ends_with("/pb_data"), "{after}");
+    let file = site.program.folder.path().join("pb_data/zonda.redb");
+    assert_eq!(database["octets"], std::fs::metadata(file).unwrap().len());
+
+    // After a restart the records have been loaded.
+    let site = site.restart();
+    let (_, zones) = site.call("GET", "/api/zonda/zones", None);
+    let (_, status) = site.call("GET", "/api/zonda/status", None);
+    let records = &zones["zones"][0]["records"];
+    assert_eq!(status["loading"], json!({"records_loaded": records, "records": records, "done": true}));
+}

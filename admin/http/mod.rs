@@ -44,6 +44,7 @@ pub(crate) mod server;
 mod site;
 mod sort;
 mod statistics;
+mod status;
 mod stream;
 mod time;
 mod token;

@@ -25,7 +25,7 @@ use super::server::Ending;
 use super::site::Site;
 use super::{
     api_token, auth, backup, batch, check, collections, explain, export, history, listen, realtime, records, reload,
-    report, rrsets, statistics, token, tokens, zonefile, zones,
+    report, rrsets, statistics, status, token, tokens, zonefile, zones,
 };
 
 /// A row of the table.
@@ -115,6 +115,7 @@ pub(super) const ROUTES: &[Route] = routes! {
     POST   "/api/zonda/check"                                 ReadOwn   ZONEFILE check::post     => check::POST;
     GET    "/api/zonda/statistics"                            Read      NONE     statistics::get => statistics::GET;
     GET    "/api/zonda/statistics/stream"                     Read      NONE     statistics::stream => statistics::STREAM;
+    GET    "/api/zonda/status"                                Read      NONE     status::get     => status::GET;
     GET    "/api/zonda/tokens"                                Superuser NONE     tokens::list    => tokens::LIST;
     POST   "/api/zonda/tokens"                                Superuser SMALL    tokens::create  => tokens::CREATE;
     DELETE "/api/zonda/tokens/{id}"                           Superuser NONE     tokens::revoke  => tokens::REVOKE;

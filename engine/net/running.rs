@@ -29,6 +29,8 @@ pub struct Running {
     local: Vec<SocketAddr>,
     /// The way in.
     io: WayIn,
+    /// The CPU of each worker that is tied to one.
+    cpus: Vec<Option<usize>>,
     /// What has ended a thread before its time.
     failures: Mutex<Receiver<Result<(), NetError>>>,
 }
@@ -66,15 +68,16 @@ pub fn start<F: Responders>(listeners: &[Listener], responders: F, options: &Opt
         streams: Arc::default(),
         local,
         io,
+        cpus: (0..count).map(|index| pinned.then(|| cpus[index % cpus.len()])).collect(),
         failures: Mutex::new(reports),
     };
     let responders = Arc::new(responders);
     for (index, endpoints) in endpoints.into_iter().enumerate() {
         let (responders, stop) = (Arc::clone(&responders), Arc::clone(&running.stop));
         let counters = Arc::clone(&running.workers[index]);
-        let cpu = cpus[index % cpus.len()];
+        let cpu = running.cpus[index];
         running.spawn(format!("udp-{index}"), sender.clone(), move |ready| {
-            if pinned {
+            if let Some(cpu) = cpu {
                 worker::pin(cpu);
             }
             ways::run(chosen, endpoints, &*responders, &counters, &stop, ready)
@@ -150,6 +153,11 @@ impl Running {
     /// The way in that is in use, and the reason when it is not io_uring.
     pub fn io(&self) -> &WayIn {
         &self.io
+    }
+
+    /// The CPU that each worker is tied to; None where the scheduler places it.
+    pub fn cpus(&self) -> &[Option<usize>] {
+        &self.cpus
     }
 
     /// What all threads have done so far.

@@ -106,6 +106,11 @@ impl Server {
         &self.kept.listeners
     }
 
+    /// Whether any block listens at a listener: one that came out of use stays open until the next start.
+    pub fn serves(&self, listener: usize) -> bool {
+        self.routes.get(listener).is_some_and(|routes| !routes.blocks.is_empty())
+    }
+
     /// What is counted of queries, for each zone and listener of blocks that have them counted.
     pub fn counters(&self) -> &[Arc<Counters>] {
         &self.kept.counters

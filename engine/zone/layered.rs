@@ -60,6 +60,12 @@ impl<V: Clone> Layered<V> {
         if layered.over.len() < FOLD_AT { layered } else { layered.fold() }
     }
 
+    /// All values, in no order.
+    pub(super) fn values(&self) -> impl Iterator<Item = &V> {
+        let base = self.base.iter().filter(|(key, _)| !self.over.contains_key(*key)).map(|(_, value)| value);
+        base.chain(self.over.values().flatten())
+    }
+
     /// How many keys have a value.
     pub(super) fn len(&self) -> usize {
         self.len
@@ -106,6 +112,11 @@ mod tests {
             if round % 512 == 0 {
                 assert!((0..6000).all(|n| layered.get(&key(n)) == plain.get(&key(n))));
                 assert_eq!(layered.len(), plain.len());
+                let sorted = |mut values: Vec<u32>| {
+                    values.sort_unstable();
+                    values
+                };
+                assert_eq!(sorted(layered.values().copied().collect()), sorted(plain.values().copied().collect()));
             }
         }
         assert_eq!(Layered::<u32>::new().get(b"x"), None);

@@ -108,4 +108,9 @@ impl ZoneSet {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// All of them, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Zone> {
+        self.zones.values().map(|zone| &**zone)
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::ZoneSet;
+use super::{Zone, ZoneSet};
 
 /// Which set of zones in a snapshot; given out by [`Hub::add`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,11 @@ impl Snapshot {
     #[inline]
     pub fn set(&self, id: SetId) -> Option<&ZoneSet> {
         self.sets.get(id.0).map(|set| &**set)
+    }
+
+    /// The zones of all sources.
+    pub fn zones(&self) -> impl Iterator<Item = &Zone> {
+        self.sets.iter().flat_map(|set| set.iter())
     }
 
     /// How many snapshots came before this one.
