@@ -61,7 +61,7 @@ impl Endpoints {
                 let reply = answer(&table, address, request.uri().path());
                 async move { reply }
             };
-            self.servers.insert(address, Server::start(std::iter::once(socket), Router::new().fallback(answer))?);
+            self.servers.insert(address, Server::start(std::iter::once(socket), Router::new().fallback(answer), None)?);
         }
         drop(entered);
         for server in gone.iter().filter_map(|address| self.servers.remove(address)) {

@@ -500,6 +500,7 @@ impl Serving {
     fn admin_config(&self, pocketbase: &Pocketbase) -> AdminConfig {
         AdminConfig {
             listen: pocketbase.listen,
+            tls: pocketbase.tls.clone(),
             email: pocketbase.email.clone(),
             password: pocketbase.password.clone(),
             default_ttl: pocketbase.default_ttl,
@@ -519,6 +520,12 @@ impl RunningAdmin {
         Ok(Self { folder, config, store, admin })
     }
 
+    /// Where it is found.
+    fn url(&self) -> String {
+        let scheme = if self.config.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}/", self.admin.local_addr())
+    }
+
     /// Ends it and gives what it was made from.
     fn stop(self) -> (PathBuf, AdminConfig, Store) {
         self.admin.stop(GRACE);
@@ -527,8 +534,10 @@ impl RunningAdmin {
 
     /// Whether it is made from this.
     fn is(&self, folder: &Path, config: &AdminConfig) -> bool {
-        let key =
-            |config: &AdminConfig| (config.listen, config.email.clone(), config.password.clone(), config.default_ttl);
+        let key = |config: &AdminConfig| {
+            let AdminConfig { listen, tls, email, password, default_ttl, .. } = config.clone();
+            (listen, tls, email, password, default_ttl)
+        };
         self.folder == folder && key(&self.config) == key(config)
     }
 }
@@ -543,22 +552,17 @@ impl Serving {
         log::info(&format!("answering over {} with {}{reason}", way.way.name(), count(workers as u64, "worker")));
         for database in &self.databases {
             let admin = self.admins.iter().find(|running| running.folder == database.folder);
-            report(database, admin.map(|running| running.admin.local_addr()), running, took)?;
+            report(database, admin.map(RunningAdmin::url), running, took)?;
         }
         Ok(())
     }
 }
 
 /// Says what is served and how long it took, or what to do first when there is nothing yet.
-fn report(
-    database: &Database,
-    address: Option<SocketAddr>,
-    running: &net::Running,
-    took: Duration,
-) -> Result<(), String> {
+fn report(database: &Database, url: Option<String>, running: &net::Running, took: Duration) -> Result<(), String> {
     let zones = database.store.zones().map_err(|why| why.to_string())?;
     let records: u64 = zones.iter().map(|zone| zone.records).sum();
-    let http = address.map_or_else(String::new, |address| format!(", HTTP API on http://{address}/"));
+    let http = url.as_ref().map_or_else(String::new, |url| format!(", HTTP API on {url}"));
     log::info(&format!(
         "plugin/pocketbase: serving {} with {} after {:.3} s{http}",
         count(zones.len() as u64, "zone"),
@@ -575,10 +579,8 @@ fn report(
     log::info("plugin/pocketbase: the database is empty. What to do next:");
     let program = std::env::args().next().unwrap_or_else(|| "zonda".into());
     log::info(&format!("plugin/pocketbase:   {program} import db.example.org --zone example.org"));
-    if let Some(address) = address {
-        log::info(&format!(
-            "plugin/pocketbase:   or POST records to http://{address}/api/collections/coredns_records/records"
-        ));
+    if let Some(url) = url {
+        log::info(&format!("plugin/pocketbase:   or POST records to {url}api/collections/coredns_records/records"));
     }
     log::info(&format!("plugin/pocketbase:   then ask: dig @{server} -p {port} example.org SOA"));
     Ok(())

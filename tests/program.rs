@@ -1,8 +1,8 @@
 //! The command line of the real program.
 
 use crate::cases::describe;
-use crate::http::Site;
-use crate::support::{Question, run};
+use crate::http::{COREFILE, Site};
+use crate::support::{Program, Question, free_port, run};
 use store::Rtype;
 
 #[test]
@@ -146,12 +146,35 @@ $GENERATE 1-20 gen$ A 192.0.2.$
 }
 
 #[test]
+fn the_command_line_reaches_a_server_that_speaks_tls() {
+    let made = rcgen::generate_simple_self_signed(["dns.example.org".to_owned()]).unwrap();
+    let corefile = COREFILE.replace("su_email", "tls cert.pem key.pem\n        su_email");
+    let corefile = corefile.replace("HTTP", &free_port().to_string());
+    let files = [("cert.pem", &made.cert.pem()[..]), ("key.pem", &made.signing_key.serialize_pem()[..])];
+    let mut program = Program::start(&corefile, &files);
+    program.wait("HTTPS is served", |program| program.text().contains("HTTP API on https://127.0.0.1:"));
+    let folder = program.folder.path().to_owned();
+    std::fs::write(folder.join("db"), "@ 60 SOA ns1 host 1 2 3 4 5\n@ 60 NS ns1\nns1 60 A 192.0.2.1\n").unwrap();
+    let (code, stdout, stderr) = run(&folder, &["import", "db", "--zone", "example.org"]);
+    assert_eq!(code, Some(0), "{stdout}{stderr}");
+    let reply = program.ask(&Question::new("ns1.example.org.", Rtype::A));
+    assert_eq!(describe(&reply).sections["answer"], ["ns1.example.org. 60 IN A 192.0.2.1"]);
+
+    // A start without a certificate that can be used ends with the file and the reason.
+    assert_eq!(program.end("TERM"), Some(0));
+    std::fs::write(folder.join("key.pem"), "").unwrap();
+    let (code, _, stderr) = run(&folder, &[]);
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("key.pem: there is no private key in it"), "{stderr}");
+}
+
+#[test]
 fn a_pid_file_holds_the_process_id() {
     let folder = tempfile::tempdir().unwrap();
-    let port = crate::support::free_port();
+    let port = free_port();
     let pid_file = folder.path().join("zonda.pid");
     let arguments = ["-p", &port.to_string(), "--pidfile", pid_file.to_str().unwrap(), "-quiet"];
-    let mut program = crate::support::Program::run(folder, port, &arguments);
+    let mut program = Program::run(folder, port, &arguments);
     let pid: u32 = std::fs::read_to_string(&pid_file).unwrap().trim().parse().unwrap();
     assert!(std::path::Path::new(&format!("/proc/{pid}")).exists());
     assert!(!program.text().contains("zonda-"), "{}", program.text());

@@ -6,21 +6,20 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
 /// A stream whose writes fail once they have been stuck for [`STALL_MAX`]. Reads have their limits elsewhere: headers in
 /// hyper, bodies in [`super::body`].
-pub(super) struct Connection {
-    /// The socket.
-    stream: TcpStream,
+pub(super) struct Connection<S> {
+    /// The socket, or TLS over it.
+    stream: S,
     /// Runs while a write is stuck.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-impl Connection {
-    /// Wraps the socket.
-    pub(super) fn new(stream: TcpStream) -> Self {
+impl<S> Connection<S> {
+    /// Wraps the stream.
+    pub(super) fn new(stream: S) -> Self {
         Self { stream, stalled: None }
     }
 
@@ -38,7 +37,7 @@ impl Connection {
     }
 }
 
-impl AsyncRead for Connection {
+impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -48,7 +47,7 @@ impl AsyncRead for Connection {
     }
 }
 
-impl AsyncWrite for Connection {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, octets);
         self.timed(context, written)

@@ -47,6 +47,7 @@ mod statistics;
 mod status;
 mod stream;
 mod time;
+mod tls;
 mod token;
 mod tokens;
 mod zonefile;
@@ -57,7 +58,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::plugin::Password;
+use engine::plugin::{CertificateFiles, Password};
 use store::{Store, StoreError};
 use tokio::runtime::{self, Runtime};
 
@@ -65,12 +66,15 @@ use crate::insight::Insight;
 use crate::reload::Reloader;
 use server::Server;
 use site::Site;
+use tls::Certificate;
 
 /// What the admin service needs to know.
 #[derive(Clone, Debug)]
 pub struct AdminConfig {
     /// Where to listen; narrowed to loopback while the password is the well-known default.
     pub listen: SocketAddr,
+    /// The certificate, if it speaks TLS.
+    pub tls: Option<CertificateFiles>,
     /// The superuser's e-mail address.
     pub email: String,
     /// The superuser's password.
@@ -94,6 +98,9 @@ pub enum AdminError {
         /// The system's reason.
         why: std::io::Error,
     },
+    /// The certificate cannot be used.
+    #[error("the HTTP service cannot speak TLS: {0}")]
+    Tls(String),
     /// Threads or the system's random numbers cannot be had.
     #[error("the HTTP service cannot start: {0}")]
     System(String),
@@ -121,6 +128,9 @@ pub struct Admin {
 
 /// Sets up the account, binds the listeners and begins to serve.
 pub fn start(config: AdminConfig, store: Store) -> Result<Admin, AdminError> {
+    let certificate = config.tls.as_ref().map(Certificate::load).transpose().map_err(AdminError::Tls)?;
+    let acceptor = certificate.as_ref().map(Certificate::acceptor).transpose();
+    let acceptor = acceptor.map_err(|why| AdminError::Tls(why.to_string()))?;
     let (listeners, warnings) = listen::bind(config.listen, config.password.is_default())?;
     let local_addr = listeners[0].1;
     let account = account::set(&store, &config.email, &config.password)?;
@@ -134,7 +144,11 @@ pub fn start(config: AdminConfig, store: Store) -> Result<Admin, AdminError> {
         .map_err(|why| AdminError::System(why.to_string()))?;
     let entered = runtime.enter();
     let sockets = listeners.into_iter().map(|(socket, _)| socket);
-    let server = Server::start(sockets, routes::router(&site)).map_err(|why| AdminError::System(why.to_string()))?;
+    let server = Server::start(sockets, routes::router(&site), acceptor);
+    let server = server.map_err(|why| AdminError::System(why.to_string()))?;
+    if let Some(certificate) = certificate {
+        runtime.spawn(certificate.watch());
+    }
     drop(entered);
     Ok(Admin { runtime: Some(runtime), server: Some(server), local_addr, warnings, site })
 }

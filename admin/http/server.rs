@@ -10,12 +10,15 @@ use axum::body::Body;
 use axum::http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper::service::{Service, service_fn};
+use hyper::service::{HttpService, Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
 use super::connection::Connection;
 use super::routes::Peer;
@@ -52,8 +55,12 @@ impl Ending {
 }
 
 impl Server {
-    /// Begins to accept. Has to be called inside a runtime.
-    pub(crate) fn start(sockets: impl Iterator<Item = net::TcpListener>, router: axum::Router) -> io::Result<Self> {
+    /// Begins to accept, over TLS if there is an acceptor. Has to be called inside a runtime.
+    pub(crate) fn start(
+        sockets: impl Iterator<Item = net::TcpListener>,
+        router: axum::Router,
+        tls: Option<TlsAcceptor>,
+    ) -> io::Result<Self> {
         let (stop, stopped) = watch::channel(false);
         let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let routes = TowerToHyperService::new(router);
@@ -62,6 +69,7 @@ impl Server {
                 socket: TcpListener::from_std(socket)?,
                 room: Arc::clone(&room),
                 routes: routes.clone(),
+                tls: tls.clone(),
                 stopped: stopped.clone(),
             };
             let mut stopped = stopped.clone();
@@ -83,7 +91,7 @@ impl Server {
         for listener in self.listeners {
             let _ = listener.await;
         }
-        let _ = tokio::time::timeout(grace, self.room.acquire_many(CONNECTIONS_MAX as u32)).await;
+        let _ = timeout(grace, self.room.acquire_many(CONNECTIONS_MAX as u32)).await;
     }
 }
 
@@ -93,6 +101,7 @@ struct Listener {
     /// Room for connections, shared by all listeners.
     room: Arc<Semaphore>,
     routes: Routes,
+    tls: Option<TlsAcceptor>,
     stopped: watch::Receiver<bool>,
 }
 
@@ -131,26 +140,48 @@ impl Listener {
             request.extensions_mut().insert(ending.clone());
             routes.call(request.map(Body::new))
         });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEADER_TIME)
-            .max_headers(HEADERS_MAX)
-            .max_header_size(HEADER_OCTETS_MAX)
-            .max_buf_size(BUFFER_OCTETS_MAX)
-            .serve_connection(TokioIo::new(Connection::new(stream)), service);
-        let mut stopped = self.stopped.clone();
+        let (tls, mut stopped) = (self.tls.clone(), self.stopped.clone());
         tokio::spawn(async move {
-            let mut connection = pin!(connection);
-            // A client that goes away or sends no HTTP is its own affair.
-            tokio::select! {
-                _ = connection.as_mut() => {}
-                _ = stopped.changed() => {
-                    connection.as_mut().graceful_shutdown();
-                    let _ = connection.await;
+            match tls {
+                None => converse(stream, service, stopped).await,
+                Some(tls) => {
+                    // A client that speaks no TLS, or not in time, is its own affair.
+                    let greeted = tokio::select! {
+                        greeted = timeout(HEADER_TIME, tls.accept(stream)) => greeted.ok().and_then(Result::ok),
+                        _ = stopped.changed() => None,
+                    };
+                    if let Some(stream) = greeted {
+                        converse(stream, service, stopped).await;
+                    }
                 }
             }
             drop(room);
         });
+    }
+}
+
+/// Answers the requests of a connection until its client goes, or the one under way when the service stops.
+async fn converse<S, A>(stream: S, service: A, mut stopped: watch::Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    A: HttpService<Incoming, ResBody = Body>,
+    A::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIME)
+        .max_headers(HEADERS_MAX)
+        .max_header_size(HEADER_OCTETS_MAX)
+        .max_buf_size(BUFFER_OCTETS_MAX)
+        .serve_connection(TokioIo::new(Connection::new(stream)), service);
+    let mut connection = pin!(connection);
+    // A client that goes away or sends no HTTP is its own affair.
+    tokio::select! {
+        _ = connection.as_mut() => {}
+        _ = stopped.changed() => {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+        }
     }
 }
 

@@ -58,7 +58,7 @@ pub use endpoint::{Endpoint, Life, Reply};
 pub use explain::{Asked, Trace};
 pub use housekeeping::{Housekeeping, Task};
 pub use later::{Brought, Errand, Later};
-pub use pocketbase::{Password, Pocketbase};
+pub use pocketbase::{CertificateFiles, Password, Pocketbase};
 pub use prometheus::{Counters, Tally, Tops, top_names};
 pub use registry::{is_known, names};
 pub use reload::Reload;

@@ -20,6 +20,7 @@
 //! ```corefile
 //! pocketbase {
 //!     listen ADDRESS
+//!     tls CERTIFICATE KEY
 //!     data_dir DIR
 //!     su_email EMAIL
 //!     su_password PASSWORD
@@ -29,6 +30,9 @@
 //! ```
 //! * `listen` is where the HTTP service listens, `[::]:8090` by default. While the password is the well-known default
 //!   it listens on loopback only, whatever stands here.
+//! * `tls` makes the service speak HTTPS, TLS 1.2 at the least, with the certificate (and its chain) and the private key
+//!   in these PEM files. They are read again when they change; while what they hold is no good, which the log tells, the
+//!   former certificate stays in use.
 //! * `data_dir` is the folder of the database, `pb_data` by default.
 //! * `su_email` and `su_password` are the superuser's account, `su@pocketbase.internal` and `pwd@pocketbase.internal` by
 //!   default. The environment variables `COREDNS_PB_SUPERUSER_EMAIL` and `COREDNS_PB_SUPERUSER_PWD` win over them.
@@ -69,6 +73,8 @@ struct Answers {
 pub struct Pocketbase {
     /// Where the HTTP service listens.
     pub listen: SocketAddr,
+    /// Its certificate, if it speaks TLS.
+    pub tls: Option<CertificateFiles>,
     /// The folder of the database.
     pub data_dir: PathBuf,
     /// The superuser's e-mail address.
@@ -83,6 +89,15 @@ pub struct Pocketbase {
     loaded: Arc<AtomicBool>,
 }
 
+/// Where a certificate is, with its chain, and where its private key is; both in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateFiles {
+    /// The certificate and those that it follows from.
+    pub certificate: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
 /// A password; it never prints.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(String);
@@ -91,6 +106,7 @@ pub struct Password(String);
 pub(super) fn setup(lines: &[Directive], setup: &mut Setup<'_>) -> Result<Option<Box<dyn Plugin>>, ConfigError> {
     let mut config = Pocketbase {
         listen: SocketAddr::from(([0u16; 8], 8090)),
+        tls: None,
         data_dir: PathBuf::from("pb_data"),
         email: DEFAULT_EMAIL.into(),
         password: Password(DEFAULT_PASSWORD.into()),
@@ -104,6 +120,12 @@ pub(super) fn setup(lines: &[Directive], setup: &mut Setup<'_>) -> Result<Option
             return Err(line.wrong_argument_count());
         }
         for property in line.properties() {
+            if property.name.text == "tls" {
+                let [certificate, key] = &property.args[..] else { return Err(property.wrong_argument_count()) };
+                let (certificate, key) = (setup.path(&certificate.text), setup.path(&key.text));
+                config.tls = Some(CertificateFiles { certificate, key });
+                continue;
+            }
             let value = property.one_argument()?;
             match &property.name.text[..] {
                 "listen" => config.listen = listen_address(&value.text).map_err(|why| value.error(why))?,

@@ -44,6 +44,7 @@ pub(super) const SUPERUSERS: &str = "/api/collections/_superusers";
 pub(super) fn config(password: &str) -> AdminConfig {
     AdminConfig {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        tls: None,
         email: EMAIL.into(),
         password: Password::new(password),
         default_ttl: 77,

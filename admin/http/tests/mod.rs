@@ -10,5 +10,6 @@ mod openapi;
 mod realtime;
 mod records;
 mod rrsets;
+mod tls;
 mod tokens;
 mod zones;
