@@ -2,7 +2,7 @@
 //!
 //! The text is the exposition format of Prometheus, version 0.0.4, in which all samples of a metric stand together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -42,6 +42,11 @@ pub struct Text {
 struct Family {
     kind: &'static str,
     help: &'static str,
+    /// Labels and numbers in the order in which they came.
+    numbers: Vec<(String, f64)>,
+    /// The places of labels among the numbers.
+    places: HashMap<String, usize>,
+    /// What is written already: histograms.
     samples: String,
 }
 
@@ -59,7 +64,12 @@ impl Text {
         self.sample("gauge", name, help, labels, value);
     }
 
-    /// One sample of a kind of metric.
+    /// A point in time, as seconds since 1970; of several with the same labels the latest.
+    pub fn time(&mut self, name: &'static str, help: &'static str, labels: Labels<'_>, seconds: f64) {
+        self.put("gauge", name, help, labels, seconds, f64::max);
+    }
+
+    /// One sample of a kind of metric. Numbers with the same labels are added up: sources may be of one kind.
     pub fn sample(
         &mut self,
         kind: &'static str,
@@ -68,11 +78,29 @@ impl Text {
         labels: Labels<'_>,
         value: f64,
     ) {
-        let samples = self.samples(kind, name, help);
-        samples.push_str(name);
-        write_labels(samples, labels, None);
-        // Writing into a String cannot fail.
-        let _ = writeln!(samples, " {value}");
+        self.put(kind, name, help, labels, value, |a, b| a + b);
+    }
+
+    /// One number, joined with one that has the same labels.
+    fn put(
+        &mut self,
+        kind: &'static str,
+        name: &'static str,
+        help: &'static str,
+        labels: Labels<'_>,
+        value: f64,
+        join: fn(f64, f64) -> f64,
+    ) {
+        let mut written = String::new();
+        write_labels(&mut written, labels, None);
+        let Family { numbers, places, .. } = self.family(kind, name, help);
+        match places.get(&written).and_then(|&place| numbers.get_mut(place)) {
+            Some((_, number)) => *number = join(*number, value),
+            None => {
+                places.insert(written.clone(), numbers.len());
+                numbers.push((written, value));
+            }
+        }
     }
 
     /// A distribution: how many values fell up to each bound and above the bound before, those above all, and their sum.
@@ -85,11 +113,12 @@ impl Text {
         counts: &[u64],
         sum: f64,
     ) {
-        let samples = self.samples("histogram", name, help);
+        let samples = &mut self.family("histogram", name, help).samples;
         let mut total = 0;
         for (index, count) in counts.iter().enumerate() {
             total += count;
             let bound = bounds.get(index).map_or_else(|| "+Inf".into(), ToString::to_string);
+            // Writing into a String cannot fail.
             let _ = write!(samples, "{name}_bucket");
             write_labels(samples, labels, Some(&bound));
             let _ = writeln!(samples, " {total}");
@@ -101,16 +130,20 @@ impl Text {
         }
     }
 
-    /// The samples of a metric so far.
-    fn samples(&mut self, kind: &'static str, name: &'static str, help: &'static str) -> &mut String {
-        &mut self.families.entry(name).or_insert_with(|| Family { kind, help, samples: String::new() }).samples
+    /// A metric with what it has so far.
+    fn family(&mut self, kind: &'static str, name: &'static str, help: &'static str) -> &mut Family {
+        let new = || Family { kind, help, numbers: Vec::new(), places: HashMap::new(), samples: String::new() };
+        self.families.entry(name).or_insert_with(new)
     }
 
     /// All of it.
     fn finish(self) -> String {
         let mut text = String::new();
-        for (name, Family { kind, help, samples }) in self.families {
+        for (name, Family { kind, help, numbers, samples, .. }) in self.families {
             let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{samples}");
+            for (labels, number) in numbers {
+                let _ = writeln!(text, "{name}{labels} {number}");
+            }
         }
         text
     }
@@ -175,8 +208,12 @@ mod tests {
         metrics.add(|text| text.counter("b_total", "B.", &[("zone", "a\"\\\n")], 1));
         metrics.add(|text| text.gauge("a", "A.", &[], 0.5));
         metrics.add(|text| text.counter("b_total", "B.", &[("zone", "x")], 2));
+        // Numbers with the same labels are one sample, or a scrape would be refused.
+        metrics.add(|text| text.counter("b_total", "B.", &[("zone", "x")], 40));
+        metrics.add(|text| [1.5, 3.5, 2.5].iter().for_each(|seconds| text.time("c", "C.", &[], *seconds)));
         let expected = "# HELP a A.\n# TYPE a gauge\na 0.5\n# HELP b_total B.\n# TYPE b_total counter\n\
-                        b_total{zone=\"a\\\"\\\\\\n\"} 1\nb_total{zone=\"x\"} 2\n";
+                        b_total{zone=\"a\\\"\\\\\\n\"} 1\nb_total{zone=\"x\"} 42\n\
+                        # HELP c C.\n# TYPE c gauge\nc 3.5\n";
         assert_eq!(metrics.text(), expected);
     }
 

@@ -9,6 +9,7 @@
 //! * `storm`: fuzzed packets and crowds of connections against the real program
 //! * `ways`: both ways in, where io_uring is forbidden, and what a service manager sees
 //! * `plugins`: each plugin over a real socket
+//! * `counts`: what single plugins count, in memory
 //! * `forward`: upstreams that answer, misbehave or are gone
 //! * `stages`: plugins that change, limit or make up answers, in memory
 //! * `program`: the command line
@@ -24,6 +25,7 @@
 mod any_message;
 mod cache;
 mod cases;
+mod counts;
 mod durability;
 mod forward;
 mod hostile;

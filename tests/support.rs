@@ -55,14 +55,14 @@ impl InMemory {
 }
 
 /// A message with room for its answer.
-fn in_buffer(message: &[u8]) -> Vec<u8> {
+pub(crate) fn in_buffer(message: &[u8]) -> Vec<u8> {
     let mut buffer = vec![0; 65_535];
     buffer[..message.len()].copy_from_slice(message);
     buffer
 }
 
 /// How the messages of tests come in.
-fn arrival(transport: Transport) -> Arrival {
+pub(crate) fn arrival(transport: Transport) -> Arrival {
     Arrival {
         client: address("192.0.2.99:5353"),
         local: address("192.0.2.53:53"),

@@ -38,6 +38,12 @@
 //!     whoami
 //! }
 //! ```
+//!
+//! ## Metrics
+//! With `prometheus` in the server block:
+//! * `coredns_acl_blocked_requests_total`, `coredns_acl_filtered_requests_total`, `coredns_acl_dropped_requests_total`:
+//!   server, zone, view
+//! * `coredns_acl_allowed_requests_total`: server, view
 
 use std::net::IpAddr;
 
@@ -47,12 +53,18 @@ use store::Name;
 use store::types::rtype_from_text;
 
 use super::corefile::{ConfigError, Directive, Prefix, Token, zones_or};
+use super::counted::Count;
 use super::{Context, Flow, Plugin, Setup};
 use crate::wire::{Query, Response};
 
 /// The plugin: its lines in the order of the Corefile.
 struct Acl {
     lines: Vec<Line>,
+    /// Queries by what became of them.
+    allowed: Count,
+    blocked: Count,
+    filtered: Count,
+    dropped: Count,
 }
 
 /// One `acl` line.
@@ -85,7 +97,14 @@ struct Ranges(Vec<(IpAddr, IpAddr)>);
 /// Reads all lines of a block.
 pub(super) fn setup(lines: &[Directive], setup: &mut Setup<'_>) -> Result<Option<Box<dyn Plugin>>, ConfigError> {
     let lines = lines.iter().map(|line| Line::read(line, setup.zones)).collect::<Result<_, _>>()?;
-    Ok(Some(Box::new(Acl { lines })))
+    let counted = &mut setup.counted;
+    Ok(Some(Box::new(Acl {
+        lines,
+        allowed: counted.add_for_server("coredns_acl_allowed_requests_total", "Queries that acl let pass."),
+        blocked: counted.add("coredns_acl_blocked_requests_total", "Queries that acl blocked.", &[]),
+        filtered: counted.add("coredns_acl_filtered_requests_total", "Queries that acl filtered.", &[]),
+        dropped: counted.add("coredns_acl_dropped_requests_total", "Queries that acl dropped.", &[]),
+    })))
 }
 
 impl Line {
@@ -204,19 +223,25 @@ impl Plugin for Acl {
         for line in lines {
             match line.rules.iter().find(|rule| rule.fits(query.qtype, client)).map(|rule| rule.action) {
                 None => {}
-                Some(Action::Allow) => return Flow::Next,
+                Some(Action::Allow) => break,
                 Some(Action::Block) => {
+                    context.count(self.blocked);
                     response.explain(ExtendedErrorCode::BLOCKED);
                     return Flow::Rcode(OptRcode::REFUSED);
                 }
                 Some(Action::Filter) => {
+                    context.count(self.filtered);
                     response.reset();
                     response.explain(ExtendedErrorCode::FILTERED);
                     return Flow::Done;
                 }
-                Some(Action::Drop) => return Flow::Drop,
+                Some(Action::Drop) => {
+                    context.count(self.dropped);
+                    return Flow::Drop;
+                }
             }
         }
+        context.count(self.allowed);
         Flow::Next
     }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::Counters;
+use super::counted::Count;
 use crate::zone::{Ahead, SetId, Snapshot};
 
 /// How a message came in.
@@ -60,6 +61,16 @@ pub struct Failure {
     pub plugin: &'static str,
     /// What went wrong there.
     pub text: &'static str,
+}
+
+impl Context<'_> {
+    /// Counts one more of what a plugin counts.
+    #[inline]
+    pub(super) fn count(&self, count: Count) {
+        if let Some(counters) = self.counters {
+            counters.count_own(count);
+        }
+    }
 }
 
 impl Transport {

@@ -10,6 +10,7 @@
 mod chain;
 mod context;
 pub mod corefile;
+mod counted;
 mod server;
 
 mod acl;

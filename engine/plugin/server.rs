@@ -285,7 +285,7 @@ impl<'w> Batch<'w> {
                     ahead: way.ahead,
                     started,
                     has_cookie,
-                    counters: counters.as_deref(),
+                    counters: counters.as_deref().filter(|_| G::COUNTS),
                     answered: None,
                     failure: None,
                     silence: false,

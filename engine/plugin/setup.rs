@@ -9,6 +9,7 @@ use std::time::Duration;
 use store::{Name, name};
 
 use super::corefile::{ConfigError, Corefile, Directive, Scheme, ServerBlock, ServerKey, check_overlap};
+use super::counted::Counted;
 use super::server::Kept;
 use super::{Chain, Counters, Endpoint, Life, Plugin, Pocketbase, Reload, Routes, Server, Task, Timeouts};
 use super::{pocketbase, prometheus, registry};
@@ -38,6 +39,8 @@ pub struct Setup<'s> {
     pub(super) port: u16,
     /// What TCP clients may take, if the block says so.
     pub(super) timeouts: Option<Timeouts>,
+    /// What the plugins of the block count by themselves.
+    pub(super) counted: Counted,
 }
 
 /// What plugins want to have running beside the queries.
@@ -128,11 +131,11 @@ pub fn setup_after(
     let mut blocks = Vec::with_capacity(corefile.blocks.len());
     let mut faults = Vec::new();
     for block in &corefile.blocks {
-        let (chain, binds, timeouts) = set_up_block(block, hub, environment, previous, &mut services, &mut faults);
-        blocks.push((block, Arc::new(chain), binds, timeouts));
+        let (chain, binds, timeouts, own) = set_up_block(block, hub, environment, previous, &mut services, &mut faults);
+        blocks.push((block, Arc::new(chain), binds, timeouts, own));
     }
     let keys: Vec<_> =
-        blocks.iter().flat_map(|(block, _, binds, _)| block.keys.iter().map(move |key| (key, &binds[..]))).collect();
+        blocks.iter().flat_map(|(block, _, binds, ..)| block.keys.iter().map(move |key| (key, &binds[..]))).collect();
     faults.extend(check_overlap(&keys).err());
     // Dropped with the server; after an error at once.
     let mut sets = hub.take_added();
@@ -148,15 +151,16 @@ pub fn setup_after(
     let mut routes: BTreeMap<SocketAddr, Routes> = BTreeMap::new();
     let mut served = BTreeSet::new();
     let mut counted: Vec<Arc<Counters>> = Vec::new();
-    let mut counters = |server: &str, zone: &str, plugins: Vec<&'static str>| {
+    let mut counters = |server: &str, zone: &str, plugins: Vec<&'static str>, own: &Counted| {
         let kept = previous.and_then(|previous| {
-            previous.kept.counters.iter().find(|counters| counters.are_for(server, zone, &plugins)).cloned()
+            previous.kept.counters.iter().find(|counters| counters.are_for(server, zone, &plugins, own)).cloned()
         });
-        let counters = kept.unwrap_or_else(|| Arc::new(Counters::new(server.into(), zone.into(), plugins)));
+        let counters =
+            kept.unwrap_or_else(|| Arc::new(Counters::new(server.into(), zone.into(), plugins, own.clone())));
         counted.push(Arc::clone(&counters));
         counters
     };
-    for (block, chain, binds, timeouts) in &blocks {
+    for (block, chain, binds, timeouts, own) in &blocks {
         let is_counted = chain.names().contains(&prometheus::NAME);
         let addresses = if binds.is_empty() { everywhere() } else { binds.clone() };
         for key in &block.keys {
@@ -167,9 +171,9 @@ pub fn setup_after(
                 routes.timeouts = routes.timeouts.or(*timeouts);
                 let server = server_label(address);
                 if is_counted && routes.dropped.is_none() {
-                    routes.dropped = Some(counters(&server, "dropped", Vec::new()));
+                    routes.dropped = Some(counters(&server, "dropped", Vec::new(), &Counted::default()));
                 }
-                let counters = is_counted.then(|| counters(&server, &zone, chain.names()));
+                let counters = is_counted.then(|| counters(&server, &zone, chain.names(), own));
                 routes.add(&key.zone, Arc::clone(chain), counters);
                 served.insert(match binds.is_empty() {
                     true => format!("{zone}:{}", key.port),
@@ -213,6 +217,7 @@ pub fn pocketbases(
             binds: Vec::new(),
             port: 0,
             timeouts: None,
+            counted: Counted::default(),
         };
         let lines = lines_of(block, "pocketbase");
         if !lines.is_empty() {
@@ -231,7 +236,7 @@ fn set_up_block(
     previous: Option<&Server>,
     services: &mut Services,
     faults: &mut Vec<ConfigError>,
-) -> (Chain, Vec<IpAddr>, Option<Timeouts>) {
+) -> (Chain, Vec<IpAddr>, Option<Timeouts>, Counted) {
     let is_plain = |key: &&ServerKey| key.scheme == Scheme::Dns;
     if let Some(key) = block.keys.iter().find(|key| !is_plain(key)) {
         faults.push(ConfigError::plain(format!("cannot serve {key} - this build listens on dns:// only")));
@@ -247,6 +252,7 @@ fn set_up_block(
         binds: Vec::new(),
         port: block.keys.first().map_or(0, |key| key.port),
         timeouts: None,
+        counted: Counted::default(),
     };
     let mut plugins: Vec<Box<dyn Plugin>> = Vec::new();
     for row in registry::rows() {
@@ -258,7 +264,7 @@ fn set_up_block(
             }
         }
     }
-    (Chain::new(plugins), setup.binds, setup.timeouts)
+    (Chain::new(plugins), setup.binds, setup.timeouts, setup.counted)
 }
 
 /// An address as metrics name it: `dns://192.0.2.1:53`, `dns://:53` for all.

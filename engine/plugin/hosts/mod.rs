@@ -46,12 +46,16 @@
 //! ```sh
 //! dig @127.0.0.1 -p 1053 www.example.org AAAA
 //! ```
+//!
+//! ## Metrics
+//! * `coredns_hosts_entries`: names of addresses and addresses of names, in all tables together
+//! * `coredns_hosts_reload_timestamp_seconds`: when a file was last read
 
 mod table;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use domain::base::iana::{Class, OptRcode, Rtype};
@@ -130,6 +134,13 @@ pub(super) fn setup(lines: &[Directive], setup: &mut Setup<'_>) -> Result<Option
     if reload > Duration::ZERO {
         setup.services.tasks.push(watched.task("hosts", reload));
     }
+    let shown = Arc::clone(&table);
+    setup.services.metrics.add(move |text| {
+        let table = shown.load();
+        text.gauge("coredns_hosts_entries", "Names of addresses and addresses of names.", &[], table.entries() as f64);
+        let read = table.read.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        text.time("coredns_hosts_reload_timestamp_seconds", "When a hosts file was last read.", &[], read);
+    });
     let passes_other_types = passes_other_types.is_some();
     Ok(Some(Box::new(Hosts { table, zones, ttl, fallthrough, passes_other_types })))
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::time::SystemTime;
 
 use store::{Name, name};
 
@@ -18,12 +19,13 @@ pub(super) struct Source {
 }
 
 /// Addresses by name and names by address.
-#[derive(Default)]
 pub(super) struct Table {
     /// By lower-case wire form.
     addresses: HashMap<Box<[u8]>, Addresses, foldhash::fast::RandomState>,
     /// In wire form.
     names: HashMap<IpAddr, Vec<Box<[u8]>>, foldhash::fast::RandomState>,
+    /// When it was made.
+    pub(super) read: SystemTime,
 }
 
 /// The addresses of a name.
@@ -39,7 +41,7 @@ impl Source {
     /// Reads a file's text, and the Corefile's lines behind it. A line that makes no sense is passed over, as every
     /// reader of such files does.
     pub(super) fn read(&self, text: &[u8]) -> Table {
-        let mut table = Table::default();
+        let mut table = Table { addresses: HashMap::default(), names: HashMap::default(), read: SystemTime::now() };
         for text in [&String::from_utf8_lossy(text), &self.inline[..]] {
             for line in text.lines() {
                 let mut fields = line.split('#').next().unwrap_or_default().split_whitespace();
@@ -73,6 +75,12 @@ impl Source {
 }
 
 impl Table {
+    /// Addresses of names and names of addresses, all together.
+    pub(super) fn entries(&self) -> usize {
+        let addresses = self.addresses.values().map(|addresses| addresses.four.len() + addresses.six.len());
+        addresses.chain(self.names.values().map(Vec::len)).sum()
+    }
+
     /// The addresses of a name: its own, or those of the `*` beside it.
     pub(super) fn addresses(&self, name: &QName) -> Option<&Addresses> {
         self.addresses.get(name.as_slice()).or_else(|| {

@@ -10,6 +10,7 @@ use domain::base::iana::{OptRcode, Rtype};
 
 use super::names::Names;
 use crate::metrics::{Labels, Text};
+use crate::plugin::counted::{Count, Counted};
 use crate::plugin::{Arrival, Transport};
 use crate::wire::{Query, Response};
 
@@ -19,23 +20,43 @@ pub struct Counters {
     zone: String,
     /// The plugins that may answer.
     plugins: Vec<&'static str>,
+    /// What the plugins count by themselves.
+    own: Counted,
     /// One a thread; the last is shared by those that are too many.
     shards: Box<[Box<[AtomicU64]>]>,
 }
 
 impl Counters {
     /// Zeros, for a server and a zone as the labels name them.
-    pub(in crate::plugin) fn new(server: String, zone: String, plugins: Vec<&'static str>) -> Self {
+    pub(in crate::plugin) fn new(server: String, zone: String, plugins: Vec<&'static str>, own: Counted) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let len = RESPONSES + RCODES * (plugins.len() + 1) + APART;
+        let len = RESPONSES + RCODES * (plugins.len() + 1) + own.metrics().len() + APART;
         let shard = |_| (0..len).map(|_| AtomicU64::new(0)).collect();
         // The stream thread, and one to share.
-        Self { server, zone, plugins, shards: (0..threads + 2).map(shard).collect() }
+        Self { server, zone, plugins, own, shards: (0..threads + 2).map(shard).collect() }
     }
 
     /// Whether they count for this server and zone, answered by these plugins.
-    pub(in crate::plugin) fn are_for(&self, server: &str, zone: &str, plugins: &[&'static str]) -> bool {
-        self.server == server && self.zone == zone && self.plugins == plugins
+    pub(in crate::plugin) fn are_for(&self, server: &str, zone: &str, plugins: &[&'static str], own: &Counted) -> bool {
+        self.server == server && self.zone == zone && self.plugins == plugins && self.own == *own
+    }
+
+    /// Counts one more of what a plugin counts by itself.
+    #[inline]
+    pub(in crate::plugin) fn count_own(&self, count: Count) {
+        let thread = thread();
+        let (place, shared) = (self.own_place(count.0), self.shards.len() - 1);
+        let Some(number) = self.shards[thread.min(shared)].get(place) else { return };
+        match thread < shared {
+            true => number.store(number.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed),
+            false => drop(number.fetch_add(1, Ordering::Relaxed)),
+        }
+    }
+
+    /// Where a shard keeps a number of a plugin.
+    #[inline]
+    fn own_place(&self, place: usize) -> usize {
+        RESPONSES + RCODES * (self.plugins.len() + 1) + place
     }
 
     /// What was counted so far.
@@ -143,6 +164,12 @@ impl Counters {
                 let labels = with(zone, [("rcode", mnemonic), ("plugin", plugin)]);
                 write_some(text, "coredns_dns_responses_total", "Answers.", &labels, count);
             }
+        }
+        for (place, metric) in self.own.metrics().iter().enumerate() {
+            let of_zone = zone.into_iter().filter(|(label, _)| metric.has_zone || *label != "zone");
+            let more = metric.labels.iter().map(|(label, value)| (*label, &value[..]));
+            let labels: Vec<_> = of_zone.chain(more).collect();
+            write_some(text, metric.name, metric.help, &labels, self.read(self.own_place(place)));
         }
         let bounds = DURATIONS_NANOS.map(|bound| bound as f64 / 1e9);
         let (name, help) = ("coredns_dns_request_duration_seconds", "How long answering took.");

@@ -60,6 +60,11 @@
 //!     whoami
 //! }
 //! ```
+//!
+//! ## Metrics
+//! With `prometheus` in the server block, and with `report-only` of what would have been limited:
+//! * `zonda_rrl_dropped_total`, `zonda_rrl_truncated_total`: answers; server, zone, view
+//! * `zonda_rrl_dropped_requests_total`: queries by `requests-per-second`; server, zone, view
 
 use std::hash::BuildHasher;
 use std::net::IpAddr;
@@ -71,6 +76,7 @@ use domain::base::iana::{Class, OptRcode, Rtype};
 use foldhash::fast::RandomState;
 
 use super::corefile::{ConfigError, Directive, Prefix, Token, zones_or};
+use super::counted::Count;
 use super::{Context, Flow, Plugin, Setup, Task, Transport};
 use crate::log;
 use crate::wire::{Query, Response, Section};
@@ -97,6 +103,10 @@ struct Rrl {
     /// When the table's time began.
     epoch: Instant,
     counts: Arc<Counts>,
+    /// The same as metrics: answers dropped, answers truncated, queries dropped.
+    dropped: Count,
+    truncated: Count,
+    requests: Count,
 }
 
 /// What was limited since the last report.
@@ -184,6 +194,10 @@ pub(super) fn setup(lines: &[Directive], setup: &mut Setup<'_>) -> Result<Option
     allowances[..Kind::Request as usize].iter_mut().for_each(|allowance| *allowance = allowance.or(positive));
     let counts = Arc::<Counts>::default();
     let reported = Arc::clone(&counts);
+    let mut counted = |name, help| setup.counted.add(name, help, &[]);
+    let dropped = counted("zonda_rrl_dropped_total", "Answers beyond the allowance that rrl dropped.");
+    let truncated = counted("zonda_rrl_truncated_total", "Answers beyond the allowance that rrl truncated.");
+    let requests = counted("zonda_rrl_dropped_requests_total", "Queries beyond the allowance that rrl dropped.");
     setup.services.tasks.push(Task { every: REPORT_EVERY, run: Box::new(move || reported.report(report_only)) });
     Ok(Some(Box::new(Rrl {
         zones: zones.iter().map(|zone| zone.as_slice().to_ascii_lowercase().into()).collect(),
@@ -197,6 +211,9 @@ pub(super) fn setup(lines: &[Directive], setup: &mut Setup<'_>) -> Result<Option
         hasher: RandomState::default(),
         epoch: Instant::now(),
         counts,
+        dropped,
+        truncated,
+        requests,
     })))
 }
 
@@ -249,6 +266,7 @@ impl Plugin for Rrl {
             return Flow::Next;
         }
         self.counts.requests.fetch_add(1, Ordering::Relaxed);
+        context.count(self.requests);
         if self.report_only { Flow::Next } else { Flow::Drop }
     }
 
@@ -271,6 +289,7 @@ impl Plugin for Rrl {
         if truncate {
             self.counts.truncated.fetch_add(1, Ordering::Relaxed);
         }
+        context.count(if truncate { self.truncated } else { self.dropped });
         if self.report_only {
             return;
         }

@@ -89,6 +89,12 @@
 //! ```sh
 //! dig @127.0.0.1 -p 1053 ip-192-0-2-1.example.org A
 //! ```
+//!
+//! ## Metrics
+//! With `prometheus` in the server block; class and type are those of the line:
+//! * `coredns_template_matches_total`: server, zone, view, class, type
+//! * `coredns_template_template_failures_total`: templates that failed; server, zone, view, class, type, section, template
+//! * `coredns_template_rr_failures_total`: templates that wrote no record; the same labels
 
 mod lexer;
 mod program;
@@ -106,6 +112,7 @@ use store::types::{rtype_from_text, rtype_to_text};
 use store::{Name, name};
 
 use super::corefile::{ConfigError, Directive, Fallthrough, Token, zones_or};
+use super::counted::{Count, Counted};
 use super::expression::{Expression, Facts, Value};
 use super::{Context, Failure, Flow, Plugin, Setup};
 use crate::wire::options::EXTENDED_ERROR;
@@ -132,10 +139,22 @@ struct Line {
     /// The names of the variables.
     variables: Vec<String>,
     /// In the order of the sections.
-    records: Vec<(Section, Source)>,
+    records: Vec<Record>,
+    /// Questions that are for the line and match.
+    matches: Count,
     rcode: OptRcode,
     extended_error: Option<(u16, String)>,
     fallthrough: Option<Fallthrough>,
+}
+
+/// A record of an answer.
+struct Record {
+    section: Section,
+    source: Source,
+    /// Times that the template failed.
+    failures: Count,
+    /// Times that it wrote no record.
+    no_records: Count,
 }
 
 /// A `var` or an `expr`.
@@ -154,13 +173,13 @@ enum Source {
 
 /// Reads all lines of a block.
 pub(super) fn setup(lines: &[Directive], setup: &mut Setup<'_>) -> Result<Option<Box<dyn Plugin>>, ConfigError> {
-    let lines = lines.iter().map(|line| Line::read(line, setup.zones)).collect::<Result<_, _>>()?;
+    let lines = lines.iter().map(|line| Line::read(line, setup.zones, &mut setup.counted)).collect::<Result<_, _>>()?;
     Ok(Some(Box::new(Templates { lines })))
 }
 
 impl Line {
     /// Reads one line and its block.
-    fn read(line: &Directive, block: &[Name]) -> Result<Self, ConfigError> {
+    fn read(line: &Directive, block: &[Name], counted: &mut Counted) -> Result<Self, ConfigError> {
         line.flat()?;
         let [class, rtype, zones @ ..] = &line.args[..] else { return Err(line.wrong_argument_count()) };
         let mut read = Self {
@@ -174,6 +193,11 @@ impl Line {
             steps: Vec::new(),
             variables: Vec::new(),
             records: Vec::new(),
+            matches: counted.add(
+                "coredns_template_matches_total",
+                "Questions that a template is for.",
+                &[("class", &class.text), ("type", &rtype.text)],
+            ),
             rcode: OptRcode::NOERROR,
             extended_error: None,
             fallthrough: None,
@@ -184,17 +208,17 @@ impl Line {
             read.add_step(property)?;
         }
         for property in line.properties().iter().filter(|property| !is_step(property)) {
-            read.add(property)?;
+            read.add(property, (&class.text, &rtype.text), counted)?;
         }
-        if read.rcode == OptRcode::NOERROR && read.records.iter().all(|(section, _)| *section == Section::Additional) {
+        if read.rcode == OptRcode::NOERROR && read.records.iter().all(|record| record.section == Section::Additional) {
             return Err(line.error("no answer section for template found"));
         }
-        read.records.sort_by_key(|(section, _)| *section);
+        read.records.sort_by_key(|record| record.section);
         Ok(read)
     }
 
     /// Reads one property.
-    fn add(&mut self, property: &Directive) -> Result<(), ConfigError> {
+    fn add(&mut self, property: &Directive, of: (&str, &str), counted: &mut Counted) -> Result<(), ConfigError> {
         if property.args.is_empty() && property.name.text != "fallthrough" {
             let known = ["match", "answer", "additional", "authority", "rcode", "ederror"];
             return Err(match known.contains(&&property.name.text[..]) {
@@ -208,9 +232,9 @@ impl Line {
                     self.patterns.push(read_pattern(pattern)?);
                 }
             }
-            "answer" => self.add_records(Section::Answer, &property.args)?,
-            "additional" => self.add_records(Section::Additional, &property.args)?,
-            "authority" => self.add_records(Section::Authority, &property.args)?,
+            "answer" => self.add_records(Section::Answer, property, of, counted)?,
+            "additional" => self.add_records(Section::Additional, property, of, counted)?,
+            "authority" => self.add_records(Section::Authority, property, of, counted)?,
             "rcode" => {
                 let code = property.one_argument()?;
                 let read = OptRcode::from_str(&code.text.to_ascii_uppercase());
@@ -276,16 +300,30 @@ impl Line {
         Ok(Some(values))
     }
 
-    /// Reads templates of records.
-    fn add_records(&mut self, section: Section, templates: &[Token]) -> Result<(), ConfigError> {
-        for token in templates {
+    /// Reads templates of records, in a line for questions `of` a class and a type.
+    fn add_records(
+        &mut self,
+        section: Section,
+        property: &Directive,
+        of: (&str, &str),
+        counted: &mut Counted,
+    ) -> Result<(), ConfigError> {
+        for token in &property.args {
             let fault = |why: String| token.error(format!("could not compile template: {}, {why}", token.text));
             let program = Program::read(&token.text, &self.variables).map_err(fault)?;
             let source = match program.constant() {
                 Some(text) => Source::Fixed(Made::read(&text).map_err(fault)?),
                 None => Source::Template(program),
             };
-            self.records.push((section, source));
+            let labels = [("class", of.0), ("type", of.1), ("section", &property.name.text), ("template", &token.text)];
+            let failures = "coredns_template_template_failures_total";
+            let no_records = "coredns_template_rr_failures_total";
+            self.records.push(Record {
+                section,
+                source,
+                failures: counted.add(failures, "Times that a template failed.", &labels),
+                no_records: counted.add(no_records, "Times that a template wrote no record.", &labels),
+            });
         }
         Ok(())
     }
@@ -334,13 +372,19 @@ impl Line {
             ("Qclass", &qclass),
         ];
         let data = Data { fields: &fields, matches: &matches, groups: &groups, variables: &variables };
-        for (section, source) in &self.records {
+        for Record { section, source, failures, no_records } in &self.records {
             let written;
             let made = match source {
                 Source::Fixed(made) => made,
                 Source::Template(program) => {
-                    let text = program.run(&data).map_err(|_| "a template failed")?;
-                    written = Made::read(&text).map_err(|_| "a template wrote no record")?;
+                    let text = program.run(&data).map_err(|_| {
+                        context.count(*failures);
+                        "a template failed"
+                    })?;
+                    written = Made::read(&text).map_err(|_| {
+                        context.count(*no_records);
+                        "a template wrote no record"
+                    })?;
                     &written
                 }
             };
@@ -437,6 +481,7 @@ impl Plugin for Templates {
                 context.failure = Some(Failure { plugin: self.name(), text: "no pattern matches the name" });
                 return Flow::Rcode(OptRcode::SERVFAIL);
             };
+            context.count(line.matches);
             if line.rcode == OptRcode::SERVFAIL {
                 return Flow::Rcode(OptRcode::SERVFAIL);
             }
