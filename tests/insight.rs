@@ -44,7 +44,7 @@ fn an_answer_over_http_is_the_one_on_the_wire_with_the_way_to_it() {
     let wire = domain::utils::base64::decode::<Vec<u8>>(body["answer"]["wire"].as_str().unwrap()).unwrap();
     assert_eq!(body["answer"]["size"], wire.len());
 
-    let (_, body) = site.call("GET", "/api/zonda/explain?name=a.b.w.example.org&transport=tcp&do=1", None);
+    let (_, body) = site.call("GET", "/api/zonda/explain?name=a.b.w.example.org&transport=tcp&do=true", None);
     let step = &body["path"]["steps"][0];
     assert_eq!(
         (&step["match"], &step["owner"], &step["closest_encloser"]),
@@ -74,6 +74,7 @@ fn a_question_that_cannot_be_asked_is_refused_with_its_field() {
         ("name=example.org&do=perhaps", "do"),
         ("name=example.org&client=example.net", "client"),
         ("name=example.org&transport=pigeon", "transport"),
+        ("name=example.org&client=", "client"),
         ("name=example.org&server=192.0.2.1:53", "server"),
     ] {
         let (status, body) = site.call("GET", &format!("/api/zonda/explain?{parameters}"), None);

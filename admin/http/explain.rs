@@ -12,6 +12,7 @@ use store::{Name, Rtype, name, types};
 use super::call::{Call, Reply};
 use super::error::{ApiError, FieldFaults};
 use super::openapi::{self, Content, Operation, Param};
+use super::paging;
 use crate::explain::{self, Answer, Explanation, Question, Record};
 
 /// The answer to a question, and the way to it.
@@ -241,35 +242,30 @@ fn read(call: &Call, servers: &[SocketAddr]) -> Result<Question, ApiError> {
             Name::root_bytes()
         }),
     };
-    let mut choice = |field: &str, known: &[(&str, usize)], expected: &str| {
-        let text = call.query.get(field).unwrap_or_default();
-        let found = known.iter().find(|(name, _)| text.eq_ignore_ascii_case(name)).map(|(_, value)| *value);
-        found.unwrap_or_else(|| {
-            faults.invalid(field, expected);
-            0
-        })
+    let dnssec_ok = paging::flag(&call.query, "do")?;
+    let transport = match call.query.given("transport") {
+        None | Some("udp") => Transport::Udp,
+        Some("tcp") => Transport::Tcp,
+        Some(_) => {
+            faults.invalid("transport", "must be udp or tcp");
+            Transport::Udp
+        }
     };
-    let flags = [("", 0), ("0", 0), ("false", 0), ("1", 1), ("true", 1)];
-    let dnssec_ok = choice("do", &flags, "must be true or false") == 1;
-    let transport = match choice("transport", &[("", 0), ("udp", 0), ("tcp", 1)], "must be udp or tcp") {
-        0 => Transport::Udp,
-        _ => Transport::Tcp,
-    };
-    let rtype = match call.query.get("type").unwrap_or("A") {
+    let rtype = match call.query.given("type").unwrap_or("A") {
         any if any.eq_ignore_ascii_case("ANY") => Rtype::ANY,
         text => types::rtype_from_text(text).unwrap_or_else(|| {
             faults.invalid("type", &format!("{text:?} is no type of records"));
             Rtype::A
         }),
     };
-    let client = match call.query.get("client") {
+    let client = match call.query.given("client") {
         None => call.peer.ip().to_canonical(),
         Some(text) => text.parse().unwrap_or_else(|_| {
             faults.invalid("client", &format!("{text:?} is no address"));
             IpAddr::from([0; 4])
         }),
     };
-    let listener = match call.query.get("server") {
+    let listener = match call.query.given("server") {
         None => 0,
         Some(text) => servers.iter().position(|server| server.to_string() == text).unwrap_or_else(|| {
             let known: Vec<_> = servers.iter().map(ToString::to_string).collect();
