@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use domain::base::iana::Class;
 use store::Rtype;
+use tokio_rustls::rustls::ServerConfig;
 
 use crate::cases::describe;
 use crate::support::{
@@ -673,8 +674,8 @@ fn loop_ends_a_server_that_forwards_to_itself_and_no_other() {
 }
 
 /// What a server shows that has a certificate for `dns.example.net` and 127.0.0.1, for which the file vouches.
-fn certified(authority: &Path, protocol: &[u8]) -> Arc<tokio_rustls::rustls::ServerConfig> {
-    use tokio_rustls::rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer};
+fn certified(authority: &Path, protocol: &[u8]) -> Arc<ServerConfig> {
+    use tokio_rustls::rustls::{crypto::ring, pki_types::PrivateKeyDer};
 
     let names = vec!["dns.example.net".to_owned(), "127.0.0.1".to_owned()];
     let rcgen::CertifiedKey { cert, signing_key } = rcgen::generate_simple_self_signed(names).unwrap();
