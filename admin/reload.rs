@@ -102,7 +102,8 @@ impl Serving {
         let mut ready = Self::set_up(corefile, &self.hub, Some(&previous))?;
         let services = &mut ready.services;
         let opened = self.endpoints.open(&services.endpoints)?;
-        let databases = self.open_databases(std::mem::take(&mut services.pocketbases), &mut || false)?;
+        let databases = self.open_databases(std::mem::take(&mut services.pocketbases))?;
+        self.load_databases(&databases, &mut || false)?;
         let more = &ready.listeners[self.listeners.len()..];
         let running = (!more.is_empty()).then(|| self.listen(more, services.sockets.flatten())).transpose()?;
         self.watch_metrics(services, corefile, running.iter());

@@ -163,13 +163,15 @@ impl Serving {
             io,
         };
         let mut is_over = || signals.pending().any(|signal| matches!(signal, SIGTERM | SIGINT | SIGQUIT));
-        serving.databases = serving.open_databases(pocketbases, &mut is_over)?;
+        serving.databases = serving.open_databases(pocketbases)?;
+        // Zones are served as they become ready.
         let running = serving.listen(&listeners, sockets)?;
         serving.watch_metrics(&serving.services, corefile, [&running]);
         serving.insight.add(&running);
         serving.running.push(running);
         serving.listeners = listeners;
         let databases = std::mem::take(&mut serving.databases);
+        serving.load_databases(&databases, &mut is_over)?;
         serving.show_databases(&databases);
         serving.start_admins(&databases)?;
         serving.databases = databases;
@@ -350,12 +352,8 @@ impl Serving {
         }
     }
 
-    /// Opens each data folder that is not open, loads the zones that are not served yet and lets commits be published.
-    pub(crate) fn open_databases(
-        &self,
-        pocketbases: Vec<Pocketbase>,
-        is_over: &mut dyn FnMut() -> bool,
-    ) -> Result<Vec<Database>, String> {
+    /// Opens each data folder that is not open, and takes the places of the zones that are not served yet.
+    pub(crate) fn open_databases(&self, pocketbases: Vec<Pocketbase>) -> Result<Vec<Database>, String> {
         let mut by_folder: BTreeMap<PathBuf, Vec<Pocketbase>> = BTreeMap::new();
         for pocketbase in pocketbases {
             let folder = std::path::absolute(&pocketbase.data_dir).unwrap_or_else(|_| pocketbase.data_dir.clone());
@@ -376,19 +374,34 @@ impl Serving {
                 Some(open) => (open.store.clone(), Arc::clone(&open.told)),
                 None => open_store(&folder)?,
             };
+            let zones = store.zones().map_err(|why| why.to_string())?;
+            for pocketbase in served_by.iter().filter(|pocketbase| !pocketbase.is_loaded()) {
+                pocketbase.announce(&zones);
+            }
+            databases.push(Database { folder, store, served_by, told });
+        }
+        Ok(databases)
+    }
+
+    /// Loads those of their zones that are not served yet.
+    pub(crate) fn load_databases(
+        &self,
+        databases: &[Database],
+        is_over: &mut dyn FnMut() -> bool,
+    ) -> Result<(), String> {
+        for Database { store, served_by, told, .. } in databases {
             // Commits wait meanwhile, so that none falls between loading and being told.
             let mut publishers = told.lock().unwrap_or_else(PoisonError::into_inner);
             for pocketbase in served_by.iter().filter(|pocketbase| !pocketbase.is_loaded()) {
-                load(pocketbase, &store, &self.insight)?;
+                load(pocketbase, store, &self.insight)?;
                 publishers.push(pocketbase.clone());
             }
             drop(publishers);
-            databases.push(Database { folder, store, served_by, told });
             if is_over() {
                 return Err("stopped while loading".into());
             }
         }
-        Ok(databases)
+        Ok(())
     }
 
     /// Shows these databases to those who ask for the status.

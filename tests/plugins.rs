@@ -2,8 +2,11 @@
 
 use std::net::SocketAddr;
 
-use engine::plugin::{Arrival, Transport};
-use store::Rtype;
+use engine::plugin::corefile::Corefile;
+use engine::plugin::{Arrival, Ready, Transport, setup};
+use engine::zone::Hub;
+use store::edit::{Api, Edit, Op};
+use store::{Rtype, Store, zonefile};
 
 use crate::cases::describe;
 use crate::support::{Program, Question, exchange_tcp, exchange_udp, has_ipv6, run, server};
@@ -405,4 +408,41 @@ fn auto_follows_the_files_of_a_folder() {
     std::fs::remove_dir_all(path(&program, "a")).unwrap();
     program.wait("a zone without a file is gone", |program| ask(program, "www.example.net.") == ["NOERROR", "aa"]);
     assert!(program.text().contains("[INFO] plugin/auto: Deleting zone \"example.net.\""), "{}", program.text());
+}
+
+/// A zone of the database that is not loaded yet keeps its names from the zone above, and is served when it is ready.
+#[test]
+fn zones_that_are_still_loaded_are_servfail() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap().store;
+    for apex in ["org.", "example.org."] {
+        let origin = store::name::parse(apex, None).unwrap();
+        let parsed =
+            zonefile::read_text("db", zone(1, "192.0.2.1").as_bytes(), Some(&origin), &Default::default()).unwrap();
+        let ops = vec![Op::Import { apex: origin, records: parsed.records }];
+        store.apply(Edit { who: "test".into(), api: Api::Import, ops }).unwrap();
+    }
+    let text = format!(".:0 {{\n    pocketbase {{\n        data_dir {}\n    }}\n}}\n", folder.path().display());
+    let corefile = Corefile::parse_text("Corefile", &text).unwrap();
+    let Ready { server, services, .. } = setup(&corefile, &Hub::new(), &|_| None).unwrap();
+    let mut worker = server.worker();
+    let mut ask = |name: &str| {
+        let message = Question::new(name, Rtype::A).message();
+        let mut buffer = vec![0; 65_535];
+        buffer[..message.len()].copy_from_slice(&message);
+        let (client, local) = ("198.51.100.1:4000".parse().unwrap(), "192.0.2.53:53".parse().unwrap());
+        let arrival = Arrival { client, local, transport: Transport::Udp, listener: 0, idle: None };
+        let length = worker.answer(&mut buffer, message.len(), &arrival).unwrap();
+        (buffer[3] & 15, a(&buffer[..length]))
+    };
+    let pocketbase = &services.pocketbases[0];
+    assert_eq!(ask("www.example.org.").0, 5, "no zone is known yet");
+    pocketbase.announce(&store.zones().unwrap());
+    assert_eq!(ask("www.example.org.").0, 2);
+    assert!(!pocketbase.is_loaded());
+    let mut told = Vec::new();
+    assert_eq!(pocketbase.load(&store, &mut |records| told.push(records)).unwrap(), []);
+    assert_eq!(told, [8], "the records of both zones");
+    assert_eq!(ask("www.example.org."), (0, vec!["www.example.org. 60 IN A 192.0.2.1".into()]));
+    assert_eq!(ask("www.org."), (0, vec!["www.org. 60 IN A 192.0.2.1".into()]));
 }

@@ -3,8 +3,8 @@
 //! ## Description
 //! Answers from zones that are kept in an embedded database and edited over HTTP. A change that was acknowledged is
 //! already served. Queries for names outside all its zones go on to the next plugin; as the last plugin it refuses them.
-//! Transfers get NOTIMP. Names of a zone that is found damaged at the start get SERVFAIL until it is imported anew or
-//! removed.
+//! Transfers get NOTIMP. At the start zones are served as they become ready; names of those that are still loaded get
+//! SERVFAIL meanwhile, and names of a zone that is found damaged do until it is imported anew or removed.
 //!
 //! A zone that is imported is checked whole, as that of a zone file is (see `file`). An edit is refused if an owner that
 //! it touches could not be served; what is hardly meant is logged as a warning, and for that only the names are looked at
@@ -53,10 +53,11 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use domain::base::iana::OptRcode;
 use store::edit::Change;
-use store::{Loaded, Name, Store, StoreError};
+use store::{Loaded, Name, Store, StoreError, ZoneInfo};
 
 use super::corefile::{ConfigError, Directive};
 use super::{Context, Flow, Plugin, Setup, zones};
@@ -191,12 +192,20 @@ impl Plugin for Answers {
 }
 
 impl Pocketbase {
-    /// Compiles and publishes all zones of the store; gives those that are damaged, with the reason. `progress` is told
-    /// the records compiled so far.
+    /// Takes the places of zones that are going to be loaded: until then their names get SERVFAIL, and no zone above
+    /// answers for them.
+    pub fn announce(&self, zones: &[ZoneInfo]) {
+        let set = ZoneSet::build(zones.iter().map(|zone| Arc::new(Zone::withheld(&zone.apex))));
+        self.hub.publish(self.set, |_| set);
+    }
+
+    /// Compiles all zones of the store and publishes them, those that are ready several times a second; gives those that
+    /// are damaged, with the reason. `progress` is told the records compiled so far.
     pub fn load(&self, store: &Store, progress: &mut dyn FnMut(u64)) -> Result<Vec<(Name, String)>, StoreError> {
         let mut zones = Vec::new();
         let mut zone: Option<Builder> = None;
         let (mut records, mut told) = (0, 0);
+        let (mut published, mut last) = (0, Instant::now());
         let damaged = store.load(&mut |piece| match piece {
             Loaded::Zone(info) => zone = Some(Builder::new(&info.apex, self.default_ttl)),
             Loaded::Node(node) => {
@@ -209,7 +218,14 @@ impl Pocketbase {
                     told = records;
                 }
             }
-            Loaded::Sound => zones.extend(zone.take().map(|zone| Arc::new(zone.finish()))),
+            Loaded::Sound => {
+                zones.extend(zone.take().map(|zone| Arc::new(zone.finish())));
+                if last.elapsed() >= PUBLISH_EVERY {
+                    let ready = zones[published..].iter().map(|zone| (zone.name().clone(), Some(Arc::clone(zone))));
+                    self.hub.publish(self.set, |set| set.with(ready));
+                    (published, last) = (zones.len(), Instant::now());
+                }
+            }
         })?;
         progress(records);
         zones.extend(damaged.iter().map(|(apex, _)| Arc::new(Zone::withheld(apex))));
@@ -299,6 +315,9 @@ const DEFAULT_PASSWORD: &str = "pwd@pocketbase.internal";
 
 /// The greatest TTL (RFC 2181 §8).
 const TTL_MAX: u32 = i32::MAX as u32;
+
+/// How long zones that are ready wait for others, to be published with them.
+const PUBLISH_EVERY: Duration = Duration::from_millis(250);
 
 /// Records that are compiled between two reports of progress.
 const PROGRESS_RECORDS: u64 = 10_000;

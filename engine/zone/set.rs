@@ -1,5 +1,6 @@
 //! The zones of one source, found by the longest suffix of a name.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use store::Name;
@@ -44,7 +45,7 @@ impl Default for ZoneSet {
 impl ZoneSet {
     /// A set of these zones; of two with one apex the later counts.
     pub fn build(zones: impl IntoIterator<Item = Arc<Zone>>) -> Self {
-        let mut by_apex = std::collections::HashMap::new();
+        let mut by_apex = HashMap::new();
         let mut depths = Depths::default();
         for zone in zones {
             let depth = zone.labels();
@@ -58,18 +59,17 @@ impl ZoneSet {
     /// This set with zones put in or replaced (`Some`) and taken out (`None`).
     pub fn with(&self, changes: impl IntoIterator<Item = (Name, Option<Arc<Zone>>)>) -> Self {
         let mut depths = self.depths.clone();
-        let mut staged: Vec<(Key, Option<Arc<Zone>>)> = Vec::new();
+        let mut staged: HashMap<Key, Option<Arc<Zone>>> = HashMap::new();
         for (apex, zone) in changes {
             let key = lower_wire(&apex);
             let depth = apex.label_count() - 1;
-            let before = staged.iter().rev().find(|(staged, _)| *staged == key);
-            let had = before.map_or_else(|| self.zones.get(&key).is_some(), |(_, zone)| zone.is_some());
+            let had = staged.get(&key).map_or_else(|| self.zones.get(&key).is_some(), Option::is_some);
             match (had, zone.is_some()) {
                 (false, true) => depths.add(depth),
                 (true, false) => depths.remove(depth),
                 _ => {}
             }
-            staged.push((key, zone));
+            staged.insert(key, zone);
         }
         Self { zones: Arc::new(self.zones.with(staged)), depths }
     }
