@@ -53,8 +53,10 @@ fn hostile_requests_are_refused_while_dns_goes_on_and_memory_stays() {
         let first = gigabyte(path, token).replacen("POST", put, 1);
         attacks.push(("1 GiB of a superuser", &[413], endless(first, piece.clone())));
     }
-    for path in [RECORDS, "/api/batch", "/api/realtime"] {
-        attacks.push(("endless chunks of a superuser", &[413], endless(chunked(path, token), chunk.clone())));
+    for path in [RECORDS, "/api/batch", "/api/realtime", "/api/zonda/zones", "/api/zonda/zones/example.org/zonefile"] {
+        let put = if path.ends_with("zonefile") { "PUT" } else { "POST" };
+        let first = chunked(path, token).replacen("POST", put, 1);
+        attacks.push(("endless chunks of a superuser", &[413], endless(first, chunk.clone())));
     }
     for (path, token) in [(LOGIN, ""), (RECORDS, token), ("/api/batch", token), ("/api/realtime", "")] {
         attacks.push(("deep JSON", &[400], endless(deep(path, token), Vec::new())));

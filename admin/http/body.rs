@@ -202,8 +202,8 @@ const BODY_GRACE: Duration = Duration::from_secs(20);
 /// The slowest pace at which a body may come in the long run.
 const OCTETS_PER_SECOND_MIN: u64 = 8 * 1024;
 
-/// Octets of fields whose length is not declared: one that sends without end fills no more memory than this, and no
-/// record is longer. Clients that change much at once know how much it is.
+/// Octets of a body whose length is not declared: one that sends without end fills no more memory than this, and no record
+/// is longer. Clients that change much at once know how much it is.
 pub(super) const UNDECLARED_MAX: usize = 8 << 20;
 
 /// Octets of a refused body that are still read.

@@ -75,19 +75,18 @@ impl Call {
         self.api_token.as_ref().is_none_or(|token| token.covers(zone))
     }
 
-    /// Reads the body as it is; no octets if that was done before.
+    /// Reads the body as it is; no octets if that was done before. One whose length is not declared may not be as long as
+    /// another.
     pub(super) async fn take_body(&mut self) -> Result<Vec<u8>, ApiError> {
         match self.inbound.take() {
-            Some(inbound) => inbound.read(self.body_max).await,
+            Some(inbound) if inbound.is_declared() => inbound.read(self.body_max).await,
+            Some(inbound) => inbound.read(self.body_max.min(UNDECLARED_MAX)).await,
             None => Ok(Vec::new()),
         }
     }
 
     /// Reads the body as fields; `malformed` is the sentence for one that cannot be read.
     pub(super) async fn take_fields(&mut self, malformed: &'static str) -> Result<Map<String, Value>, ApiError> {
-        if self.inbound.as_ref().is_some_and(|inbound| !inbound.is_declared()) {
-            self.body_max = self.body_max.min(UNDECLARED_MAX);
-        }
         let octets = self.take_body().await?;
         body::fields(&self.headers, octets, malformed).await
     }
