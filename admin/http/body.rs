@@ -204,7 +204,7 @@ const OCTETS_PER_SECOND_MIN: u64 = 8 * 1024;
 
 /// Octets of a body whose length is not declared: one that sends without end fills no more memory than this, and no record
 /// is longer. Clients that change much at once know how much it is.
-pub(super) const UNDECLARED_MAX: usize = 8 << 20;
+pub(super) const UNDECLARED_MAX: usize = 4 << 20;
 
 /// Octets of a refused body that are still read.
 const DISCARD_MAX: usize = 64 * 1024 * 1024;
