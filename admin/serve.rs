@@ -11,9 +11,7 @@ use std::time::{Duration, Instant};
 use engine::log;
 use engine::net;
 use engine::plugin::corefile::Corefile;
-use engine::plugin::{
-    Arrival, Batch, Housekeeping, Later, Pocketbase, Ready, Server, Services, Switch, Timeouts, Worker, setup_after,
-};
+use engine::plugin::{Housekeeping, Pocketbase, Ready, Server, Services, Switch, Worker, setup_after};
 use engine::zone::Hub;
 use indicatif::{ProgressBar, ProgressStyle};
 use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
@@ -236,58 +234,11 @@ struct Numbered {
     from: usize,
 }
 
-/// The same on one thread.
-struct NumberedWorker {
-    worker: Worker,
-    from: usize,
-}
-
 impl net::Responders for Numbered {
-    type R = NumberedWorker;
+    type R = Worker;
 
-    fn responder(&self) -> NumberedWorker {
-        NumberedWorker { worker: self.switch.worker(), from: self.from }
-    }
-}
-
-/// The same for some messages.
-struct NumberedBatch<'w> {
-    batch: Batch<'w>,
-    from: usize,
-}
-
-impl net::Responder for NumberedWorker {
-    type Batch<'w> = NumberedBatch<'w>;
-
-    #[inline]
-    fn batch(&mut self) -> NumberedBatch<'_> {
-        NumberedBatch { batch: self.worker.batch(), from: self.from }
-    }
-
-    fn timeouts(&self, listener: usize) -> Option<Timeouts> {
-        self.worker.timeouts(listener + self.from)
-    }
-}
-
-impl net::Batch for NumberedBatch<'_> {
-    #[inline]
-    fn read(&mut self, place: usize, message: &[u8], listener: usize) {
-        self.batch.read(place, message, listener + self.from);
-    }
-
-    #[inline]
-    fn fetch(&mut self, place: usize) {
-        self.batch.fetch(place);
-    }
-
-    fn later(&mut self) -> Option<Box<Later>> {
-        self.batch.later()
-    }
-
-    #[inline]
-    fn answer(&mut self, place: usize, buffer: &mut [u8], _: usize, arrival: &Arrival) -> Option<usize> {
-        let arrival = Arrival { listener: arrival.listener + self.from, ..*arrival };
-        self.batch.answer(place, buffer, &arrival)
+    fn responder(&self) -> Worker {
+        self.switch.worker().numbered_from(self.from)
     }
 }
 

@@ -57,13 +57,13 @@ pub(super) use self::probe::probe;
 use self::buffers::{Buffers, Completion, Step};
 use self::memory::Memory;
 use self::window::Window;
+use super::Batch;
 use super::counters::WorkerTotals;
 use super::datagram::{self, CONTROL_AT, CONTROL_ROOM, Filled, MESSAGE_AT, NAME_AT, NAME_ROOM};
 use super::error::Plain;
 use super::socket::Endpoint;
 use super::stop::Stop;
 use super::worker::{PacketIo, Taken, Wait};
-use super::{AHEAD, Batch};
 
 /// The way in over io_uring, for one thread: it must be used on the thread that made it.
 pub(super) struct Ring {
@@ -200,7 +200,7 @@ impl PacketIo for Ring {
                         datagram::read(buffer, filled(buffer, completion.result), endpoint, place, batch);
                     }
                 }
-                (0..AHEAD).for_each(|place| batch.fetch(place));
+                self.window.iter().for_each(|(place, _)| batch.fetch(place));
             }
             while let Some((place, completion)) = self.window.take() {
                 let id = match self.buffers.completed(completion, tally) {

@@ -65,13 +65,7 @@ impl Chain {
 
     /// Asks the plugins until one has the answer, then shows the answer to those that were asked before, last first.
     #[inline]
-    pub fn run(&self, query: &Query, response: &mut Response<'_>, context: &mut Context<'_>) -> Outcome {
-        self.run_with(query, response, context, &mut ())
-    }
-
-    /// The same with a guide.
-    #[inline]
-    pub(super) fn run_with<G: Guide>(
+    pub(super) fn run<G: Guide>(
         &self,
         query: &Query,
         response: &mut Response<'_>,

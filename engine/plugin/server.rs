@@ -146,6 +146,8 @@ pub struct Worker {
     server: Arc<Server>,
     generation: u64,
     reader: Reader,
+    /// The number of the first listener of this thread among those of the server.
+    first: usize,
     /// The queries that are being answered.
     queries: Box<[Query; AHEAD]>,
 }
@@ -156,6 +158,8 @@ pub struct Batch<'w> {
     snapshot: &'w Snapshot,
     queries: &'w mut [Query; AHEAD],
     ways: [Way<'w>; AHEAD],
+    /// The number of the first listener of this thread.
+    first: usize,
     /// The last query that was answered with silence, if its answer only has to be waited for.
     later: Option<Box<Later>>,
 }
@@ -176,7 +180,12 @@ impl Worker {
     pub(super) fn new(switch: Arc<Switch>) -> Self {
         let (server, generation) = switch.numbered();
         let queries = Box::new([Query::BLANK; AHEAD]);
-        Self { reader: Reader::new(Arc::clone(&server.hub)), switch, server, generation, queries }
+        Self { reader: Reader::new(Arc::clone(&server.hub)), switch, server, generation, first: 0, queries }
+    }
+
+    /// The same for a thread whose listeners come behind this many others of the server.
+    pub fn numbered_from(self, first: usize) -> Self {
+        Self { first, ..self }
     }
 
     /// Begins a batch: looks for a newer configuration and a newer snapshot. In this order: the snapshot has the zones of
@@ -193,13 +202,14 @@ impl Worker {
             snapshot: self.reader.snapshot(),
             queries: &mut self.queries,
             ways: [nothing; AHEAD],
+            first: self.first,
             later: None,
         }
     }
 
     /// What TCP clients of a listener may take, where the Corefile says so.
     pub fn timeouts(&self, listener: usize) -> Option<Timeouts> {
-        self.server.routes.get(listener)?.timeouts
+        self.server.routes.get(self.first + listener)?.timeouts
     }
 
     /// Answers a single message, `buffer[..len]`, in place and gives the length of the answer in octets; None for
@@ -225,7 +235,7 @@ impl<'w> Batch<'w> {
     pub fn read(&mut self, place: usize, message: &[u8], listener: usize) {
         let (Some(query), Some(way)) = (self.queries.get_mut(place), self.ways.get_mut(place)) else { return };
         *way = Way { verdict: query.read_into(message), block: None, ahead: None };
-        if let (Ok(()), Some(routes)) = (way.verdict, self.server.routes.get(listener)) {
+        if let (Ok(()), Some(routes)) = (way.verdict, self.server.routes.get(self.first + listener)) {
             way.block = routes.find(&query.name, query.qtype);
             way.ahead = way.block.and_then(|block| {
                 let set = block.chain.zones()?;
@@ -268,6 +278,7 @@ impl<'w> Batch<'w> {
         if let Err(verdict) = way.verdict {
             return reject(buffer, verdict);
         }
+        let arrival = &Arrival { listener: self.first + arrival.listener, ..*arrival };
         let size_max = match arrival.transport {
             Transport::Udp => query.edns.map_or(UDP_MIN, |edns| usize::from(edns.payload_size).min(UDP_MAX)),
             Transport::Tcp => usize::from(u16::MAX),
@@ -290,7 +301,7 @@ impl<'w> Batch<'w> {
                     failure: None,
                     silence: false,
                 };
-                match chain.run_with(query, &mut response, &mut context, guide) {
+                match chain.run(query, &mut response, &mut context, guide) {
                     Outcome::Answer => {}
                     Outcome::Silence => return None,
                     // An explanation sends for nothing.

@@ -1,7 +1,7 @@
 //! The next few completions: those whose messages are read before the first of them is answered.
 #![forbid(unsafe_code)]
 
-use super::AHEAD;
+use super::super::AHEAD;
 use super::buffers::Completion;
 
 /// Completions in the order in which they came. Each is taken once, also when answering panics.

@@ -21,25 +21,31 @@ fn answers_on_every_listener_and_transport() {
     }
 }
 
+/// Sends 20 messages with this octet 3 among 40 others, which are all answered; the message.
+fn ask_around(addr: SocketAddr, octet: u8) -> Vec<u8> {
+    let client = udp_client(addr);
+    let mut bad = message(0);
+    bad[3] = octet;
+    for round in 0..20 {
+        client.send(&message(2 * round)).expect("send");
+        client.send(&bad).expect("send");
+        client.send(&message(2 * round + 1)).expect("send");
+    }
+    let mut buffer = [0; 512];
+    for id in 0..40 {
+        let len = client.recv(&mut buffer).expect("an answer");
+        assert_eq!(&buffer[..len], answer_to(&message(id), Transport::Udp, 0, addr));
+    }
+    bad
+}
+
 /// A panic costs the message it was about, on every transport; those before and behind it are answered.
 #[test]
 fn a_panic_costs_one_message() {
     for io in WAYS {
         let running = serve(&["127.0.0.1:0"], &Options { workers: Some(1), ..options(io) });
         let addr = running.local_addrs()[0];
-        let client = udp_client(addr);
-        let mut bad = message(0);
-        bad[3] = PANIC;
-        for round in 0..20 {
-            client.send(&message(2 * round)).expect("send");
-            client.send(&bad).expect("send");
-            client.send(&message(2 * round + 1)).expect("send");
-        }
-        let mut buffer = [0; 512];
-        for id in 0..40 {
-            let len = client.recv(&mut buffer).expect("an answer");
-            assert_eq!(&buffer[..len], answer_to(&message(id), Transport::Udp, 0, addr));
-        }
+        let bad = ask_around(addr, PANIC);
         let mut stream = tcp_client(addr);
         stream.write_all(&[framed(&message(1)), framed(&bad)].concat()).expect("write");
         assert_eq!(read_to_close(&mut stream), framed(&answer_to(&message(1), Transport::Tcp, 0, addr)));
@@ -58,19 +64,7 @@ fn a_panic_when_reading_costs_one_message() {
     for io in WAYS {
         let running = serve(&["127.0.0.1:0"], &Options { workers: Some(1), ..options(io) });
         let addr = running.local_addrs()[0];
-        let client = udp_client(addr);
-        let mut bad = message(0);
-        bad[3] = PANIC_EARLY;
-        for round in 0..20 {
-            client.send(&message(2 * round)).expect("send");
-            client.send(&bad).expect("send");
-            client.send(&message(2 * round + 1)).expect("send");
-        }
-        let mut buffer = [0; 512];
-        for id in 0..40 {
-            let len = client.recv(&mut buffer).expect("an answer");
-            assert_eq!(&buffer[..len], answer_to(&message(id), Transport::Udp, 0, addr));
-        }
+        ask_around(addr, PANIC_EARLY);
         let totals = running.stop(PATIENCE);
         assert!((21..=40).contains(&totals.udp().panics), "with the others, and alone: {}", totals.udp().panics);
         assert_eq!((totals.udp().received, totals.udp().answered, totals.udp().silent), (60, 40, 20));
