@@ -15,4 +15,8 @@ fn main() {
     println!("cargo::rustc-env=ZONDA_COMMIT={commit}");
     println!("cargo::rerun-if-changed=.git/logs/HEAD");
     println!("cargo::rerun-if-changed=build.rs");
+    // A release has the console's files inside, new ones too; a debug build reads them as they are asked for.
+    if std::env::var("PROFILE").is_ok_and(|profile| profile == "release") {
+        println!("cargo::rerun-if-changed=admin/console");
+    }
 }

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use engine::log;
 use engine::plugin::corefile::{Corefile, FileSystem};
 use engine::plugin::{self, Pocketbase};
@@ -17,6 +17,7 @@ use store::{Name, Serial, Store, StoreError, name};
 
 use crate::backup;
 use crate::check::{check, parse_zone, zone_faults};
+use crate::help;
 use crate::pid_file::PidFile;
 use crate::remote::Remote;
 use crate::serve::{self, RunConfig};
@@ -25,7 +26,8 @@ use crate::serve::{self, RunConfig};
 ///
 /// Without a command it serves until it gets SIGTERM or SIGINT. Long flags may be written with one dash or with two.
 #[derive(Debug, Parser)]
-#[command(name = "zonda", disable_version_flag = true, allow_external_subcommands = true, after_help = EXAMPLES)]
+#[command(name = "zonda", disable_version_flag = true, disable_help_subcommand = true)]
+#[command(allow_external_subcommands = true, after_help = EXAMPLES)]
 struct Arguments {
     #[command(flatten)]
     serve: ServeFlags,
@@ -107,6 +109,11 @@ enum Command {
         /// The folder of the database
         data: PathBuf,
     },
+    /// Show the page of a plugin, or what a command does; without a name list the plugins
+    Help {
+        /// A plugin, or one of these commands
+        name: Option<String>,
+    },
     #[command(external_subcommand)]
     Other(Vec<String>),
 }
@@ -127,6 +134,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), String> 
         Some(Command::Backup { data, file }) => backup::backup(&data, &file, || databases(&flags)),
         Some(Command::Restore { file, data }) => backup::restore(&file, &data),
         Some(Command::Compact { data }) => backup::compact(&data),
+        Some(Command::Help { name }) => {
+            help::show(name.as_deref(), Arguments::command());
+            Ok(())
+        }
         None if flags.version => {
             log::plain(crate::VERSION);
             log::plain(crate::BUILD);

@@ -10,72 +10,128 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, Response, header};
+use engine::certificate::{Certificate, CertificateFiles};
 use engine::plugin::{Endpoint, Reply};
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 use crate::http::server::Server;
+use crate::tls;
 
 /// The endpoints at work.
 pub(crate) struct Endpoints {
     runtime: Runtime,
     table: Arc<RwLock<Vec<Endpoint>>>,
-    servers: BTreeMap<SocketAddr, Server>,
+    served: BTreeMap<SocketAddr, Served>,
+}
+
+/// An address that is served.
+struct Served {
+    server: Server,
+    /// Another descriptor of its socket, for when only what it is served with changes.
+    socket: TcpListener,
+    tls: Option<CertificateFiles>,
+    /// Looks after the certificate.
+    watch: Option<JoinHandle<()>>,
 }
 
 /// Sockets that are open but do not answer yet.
-pub(crate) struct Opened(Vec<(SocketAddr, TcpListener)>);
+pub(crate) struct Opened(Vec<Opening>);
+
+/// One of them.
+struct Opening {
+    address: SocketAddr,
+    socket: TcpListener,
+    secure: Option<Secure>,
+}
+
+/// What an address shows over TLS.
+struct Secure {
+    files: CertificateFiles,
+    certificate: Arc<Certificate>,
+    acceptor: TlsAcceptor,
+}
+
+impl Secure {
+    /// Reads the files.
+    fn load(files: CertificateFiles) -> Result<Self, String> {
+        let certificate = Certificate::load("HTTP endpoint", &files)?;
+        let acceptor = tls::acceptor(&certificate)?;
+        Ok(Self { files, certificate, acceptor })
+    }
+}
 
 impl Endpoints {
     /// None yet.
     pub(crate) fn new() -> io::Result<Self> {
         let runtime =
             Builder::new_multi_thread().worker_threads(1).thread_name("zonda-endpoints").enable_all().build()?;
-        Ok(Self { runtime, table: Arc::default(), servers: BTreeMap::new() })
+        Ok(Self { runtime, table: Arc::default(), served: BTreeMap::new() })
     }
 
-    /// Opens the sockets of endpoints whose addresses are not open; an error is a sentence.
+    /// Opens the sockets of endpoints whose addresses are not open, and reads certificates; an error is a sentence.
     pub(crate) fn open(&self, endpoints: &[Endpoint]) -> Result<Opened, String> {
-        let mut opened: Vec<(SocketAddr, TcpListener)> = Vec::new();
+        let mut opened: Vec<Opening> = Vec::new();
         for Endpoint { plugin, listen, .. } in endpoints {
-            if self.servers.contains_key(listen) || opened.iter().any(|(address, _)| address == listen) {
+            let on_it = |endpoint: &&Endpoint| endpoint.listen == *listen;
+            let tls = endpoints.iter().filter(on_it).find_map(|endpoint| endpoint.tls.clone());
+            let served = self.served.get(listen);
+            if served.is_some_and(|served| served.tls == tls) || opened.iter().any(|other| other.address == *listen) {
                 continue;
             }
-            let open = || {
-                let socket = TcpListener::bind(listen)?;
-                socket.set_nonblocking(true).map(|()| socket)
+            let open = || match served {
+                Some(served) => served.socket.try_clone(),
+                None => {
+                    let socket = TcpListener::bind(listen)?;
+                    socket.set_nonblocking(true).map(|()| socket)
+                }
             };
-            opened.push((*listen, open().map_err(|why| format!("plugin/{plugin}: cannot listen on {listen}: {why}"))?));
+            let socket = open().map_err(|why| format!("plugin/{plugin}: cannot listen on {listen}: {why}"))?;
+            let secure = tls.map(Secure::load).transpose().map_err(|why| format!("plugin/{plugin}: {why}"))?;
+            opened.push(Opening { address: *listen, socket, secure });
         }
         Ok(Opened(opened))
     }
 
     /// Serves these endpoints from now on, on sockets that are open already and on those just opened; others are closed.
     pub(crate) fn serve(&mut self, endpoints: Vec<Endpoint>, opened: Opened) -> io::Result<()> {
-        let entered = self.runtime.enter();
         let is_served = |address: &SocketAddr| endpoints.iter().any(|endpoint| endpoint.listen == *address);
-        let gone: Vec<SocketAddr> = self.servers.keys().copied().filter(|address| !is_served(address)).collect();
+        let mut gone: Vec<Served> =
+            self.served.extract_if(.., |address, _| !is_served(address)).map(|(_, gone)| gone).collect();
         *self.table.write().unwrap_or_else(PoisonError::into_inner) = endpoints;
-        for (address, socket) in opened.0 {
+        for Opening { address, socket, secure } in opened.0 {
             let table = Arc::clone(&self.table);
             let answer = move |request: Request<Body>| {
                 let reply = answer(&table, address, request.uri().path());
                 async move { reply }
             };
-            self.servers.insert(address, Server::start(std::iter::once(socket), Router::new().fallback(answer), None)?);
+            let again = socket.try_clone()?;
+            let acceptor = secure.as_ref().map(|secure| secure.acceptor.clone());
+            let entered = self.runtime.enter();
+            let server = Server::start(std::iter::once(socket), Router::new().fallback(answer), acceptor)?;
+            drop(entered);
+            let (files, watch) = secure
+                .map(|Secure { files, certificate, .. }| (files, self.runtime.spawn(tls::watch(certificate))))
+                .unzip();
+            gone.extend(self.served.insert(address, Served { server, socket: again, tls: files, watch }));
         }
-        drop(entered);
-        for server in gone.iter().filter_map(|address| self.servers.remove(address)) {
-            self.runtime.block_on(server.stop(Duration::ZERO));
-        }
+        gone.into_iter().for_each(|gone| self.end(gone));
         Ok(())
     }
 
     /// Ends them all.
     pub(crate) fn stop(mut self) {
-        for server in std::mem::take(&mut self.servers).into_values() {
-            self.runtime.block_on(server.stop(Duration::ZERO));
-        }
+        std::mem::take(&mut self.served).into_values().for_each(|served| self.end(served));
         self.runtime.shutdown_background();
+    }
+
+    /// Ends what is served on an address.
+    fn end(&self, Served { server, watch, .. }: Served) {
+        if let Some(watch) = watch {
+            watch.abort();
+        }
+        self.runtime.block_on(server.stop(Duration::ZERO));
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::base::iana::OptRcode;
 use domain::base::name::FlattenInto;
@@ -40,6 +40,8 @@ pub(crate) struct Question {
 pub(crate) struct Explanation {
     /// The answer; None if the query is dropped.
     pub(crate) answer: Option<Answer>,
+    /// How long it took, the notes included.
+    pub(crate) took: Duration,
     /// What the engine noted.
     pub(crate) trace: Trace,
     /// The proofs in the answer.
@@ -97,7 +99,11 @@ pub(crate) fn explain(switch: &Arc<Switch>, question: &Question) -> Result<Expla
 
     let mut buffer = vec![0; usize::from(u16::MAX)];
     buffer[..message.len()].copy_from_slice(&message);
-    let server = switch.current().listeners().get(question.listener).copied();
+    let server = switch
+        .current()
+        .listeners()
+        .find(|(number, _)| *number == question.listener)
+        .map(|(_, listener)| listener.addr);
     let arrival = Arrival {
         client: SocketAddr::new(question.client, CLIENT_PORT),
         local: server.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 53))),
@@ -105,10 +111,13 @@ pub(crate) fn explain(switch: &Arc<Switch>, question: &Question) -> Result<Expla
         listener: question.listener,
         idle: (question.transport == Transport::Tcp).then_some(Duration::from_secs(10)),
     };
-    let (length, trace) = switch.worker().explain(&mut buffer, message.len(), &arrival);
+    let mut worker = switch.worker();
+    let begun = Instant::now();
+    let (length, trace) = worker.explain(&mut buffer, message.len(), &arrival);
+    let took = begun.elapsed();
     let answer = length.map(|length| Answer::read(buffer[..length].to_vec())).transpose()?;
     let proofs = answer.as_ref().map_or_else(Vec::new, |answer| proofs(&answer.sections[1], &trace, question.rtype));
-    Ok(Explanation { answer, trace, proofs })
+    Ok(Explanation { answer, took, trace, proofs })
 }
 
 impl Answer {

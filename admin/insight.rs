@@ -28,7 +28,7 @@ pub struct Insight {
 /// What changes while the server runs.
 #[derive(Default)]
 struct Shown {
-    groups: Mutex<Vec<Group>>,
+    threads: Mutex<Option<Threads>>,
     /// The folders of the databases.
     databases: Mutex<Vec<PathBuf>>,
     /// Records of databases that are loaded already.
@@ -37,9 +37,9 @@ struct Shown {
     records: AtomicU64,
 }
 
-/// Threads that were started together: those of the start, or those for addresses that came later.
+/// The threads that answer.
 #[derive(Clone)]
-pub(crate) struct Group {
+pub(crate) struct Threads {
     /// What they have done.
     pub(crate) meter: Meter,
     /// The way in that they use.
@@ -56,20 +56,20 @@ impl Insight {
         Self { switch, hub, begun: Instant::now(), started: SystemTime::now(), shown: Arc::default() }
     }
 
-    /// Shows these threads, too.
-    pub(crate) fn add(&self, running: &Running) {
-        let group = Group {
+    /// Shows these threads as they are now.
+    pub(crate) fn show(&self, running: &Running) {
+        let threads = Threads {
             meter: running.meter(),
             way: running.io().clone(),
             addresses: running.local_addrs().to_vec(),
             cpus: running.cpus().to_vec(),
         };
-        self.shown.groups.lock().unwrap_or_else(PoisonError::into_inner).push(group);
+        *self.shown.threads.lock().unwrap_or_else(PoisonError::into_inner) = Some(threads);
     }
 
-    /// All threads, in the order of their listeners.
-    pub(crate) fn groups(&self) -> Vec<Group> {
-        self.shown.groups.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The threads that answer, once they do.
+    pub(crate) fn threads(&self) -> Option<Threads> {
+        self.shown.threads.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Shows these folders of databases, and no others.
@@ -99,12 +99,8 @@ impl Insight {
 
     /// What all threads have done so far: workers, and streams.
     pub(crate) fn totals(&self) -> (WorkerTotals, StreamTotals) {
-        let (mut udp, mut tcp) = (WorkerTotals::default(), StreamTotals::default());
-        for totals in self.groups().iter().map(|group| group.meter.totals()) {
-            udp += totals.udp();
-            tcp += totals.streams;
-        }
-        (udp, tcp)
+        let totals = self.threads().map(|threads| threads.meter.totals());
+        totals.map_or_else(Default::default, |totals| (totals.udp(), totals.streams))
     }
 }
 

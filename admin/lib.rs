@@ -9,6 +9,7 @@ mod check;
 pub mod cli;
 mod endpoints;
 mod explain;
+mod help;
 pub mod http;
 pub mod insight;
 mod notify;
@@ -16,6 +17,7 @@ mod pid_file;
 pub mod reload;
 mod remote;
 pub mod serve;
+mod tls;
 mod traffic;
 
 /// Name and version, as the second start line has it.

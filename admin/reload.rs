@@ -11,7 +11,7 @@ use engine::plugin::corefile::Corefile;
 use engine::plugin::{Housekeeping, Reload};
 use sha2::{Digest, Sha512};
 
-use crate::serve::Serving;
+use crate::serve::{GRACE, Serving};
 
 /// Asks for a reload from another thread, and is told what came of it.
 #[derive(Clone, Debug)]
@@ -100,35 +100,34 @@ impl Serving {
     fn change(&mut self, corefile: &Corefile) -> Result<(), String> {
         let previous = self.switch.current();
         let mut ready = Self::set_up(corefile, &self.hub, Some(&previous))?;
+        let (coming, going) = (ready.coming(&previous), ready.going(&previous));
         let services = &mut ready.services;
-        let opened = self.endpoints.open(&services.endpoints)?;
+        let opened_endpoints = self.endpoints.open(&services.endpoints)?;
         let databases = self.open_databases(std::mem::take(&mut services.pocketbases))?;
         self.load_databases(&databases, &mut || false)?;
-        let more = &ready.listeners[self.listeners.len()..];
-        let running = (!more.is_empty()).then(|| self.listen(more, services.sockets.flatten())).transpose()?;
-        self.watch_metrics(services, corefile, running.iter());
+        let running = self.running.as_mut().ok_or("nothing is served yet")?;
+        let opened = running.open(&coming).map_err(|why| why.to_string())?;
+        self.watch_metrics(services, corefile);
         let housekeeping = Housekeeping::start(std::mem::take(&mut services.tasks)).map_err(|why| why.to_string())?;
-        self.start_admins(&databases)?;
+        let going_admins = self.start_admins(&databases)?;
 
-        for address in ready.unserved.iter().filter(|address| !self.unserved.contains(address)) {
-            log::warning(&format!("{address} is not served any more, but stays open until the next start"));
+        self.switch.change(ready.server);
+        if let Some(running) = &mut self.running {
+            running.serve(opened);
+            running.close(&going, GRACE);
+            self.insight.show(running);
         }
-        if let Err(why) = self.endpoints.serve(std::mem::take(&mut services.endpoints), opened) {
+        if let Err(why) = self.endpoints.serve(std::mem::take(&mut services.endpoints), opened_endpoints) {
             log::error(&format!("an HTTP endpoint is not served: {why}"));
         }
+        // Not waited for: one of them may carry the call that asked for this.
+        std::thread::spawn(|| going_admins.into_iter().for_each(|admin| drop(admin.stop())));
         log::set_debug(services.debug);
-        self.listeners = ready.listeners;
-        self.unserved = ready.unserved;
-        if let Some(running) = &running {
-            self.insight.add(running);
-        }
-        self.running.extend(running);
         self.housekeeping = housekeeping;
         self.show_databases(&databases);
         self.databases = databases;
         self.watch = Watch::new(corefile, services.reload);
         self.services = ready.services;
-        self.switch.change(ready.server);
         Ok(())
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, IsTerminal};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +10,7 @@ use std::time::{Duration, Instant};
 use engine::log;
 use engine::net;
 use engine::plugin::corefile::Corefile;
-use engine::plugin::{Housekeeping, Pocketbase, Ready, Server, Services, Switch, Worker, setup_after};
+use engine::plugin::{Housekeeping, Pocketbase, Ready, Server, Services, Switch, setup_after};
 use engine::zone::Hub;
 use indicatif::{ProgressBar, ProgressStyle};
 use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
@@ -62,12 +61,8 @@ pub(crate) struct RunningAdmin {
 pub(crate) struct Serving {
     pub(crate) hub: Arc<Hub>,
     pub(crate) switch: Arc<Switch>,
-    /// The addresses that are open, in the order of their numbers.
-    pub(crate) listeners: Vec<SocketAddr>,
-    /// Those of them that are not served any more.
-    pub(crate) unserved: Vec<SocketAddr>,
-    /// The threads that answer: those of the start, then those for addresses that came later.
-    pub(crate) running: Vec<net::Running>,
+    /// The threads that answer, once they do.
+    pub(crate) running: Option<net::Running>,
     pub(crate) endpoints: Endpoints,
     pub(crate) databases: Vec<Database>,
     pub(crate) admins: Vec<RunningAdmin>,
@@ -148,9 +143,7 @@ impl Serving {
             insight: Insight::new(Arc::clone(&switch), Arc::clone(&hub)),
             hub,
             switch,
-            listeners: Vec::new(),
-            unserved: Vec::new(),
-            running: Vec::new(),
+            running: None,
             endpoints,
             databases: Vec::new(),
             admins: Vec::new(),
@@ -164,10 +157,9 @@ impl Serving {
         serving.databases = serving.open_databases(pocketbases)?;
         // Zones are served as they become ready.
         let running = serving.listen(&listeners, sockets)?;
-        serving.watch_metrics(&serving.services, corefile, [&running]);
-        serving.insight.add(&running);
-        serving.running.push(running);
-        serving.listeners = listeners;
+        serving.insight.show(&running);
+        serving.running = Some(running);
+        serving.watch_metrics(&serving.services, corefile);
         let databases = std::mem::take(&mut serving.databases);
         serving.load_databases(&databases, &mut is_over)?;
         serving.show_databases(&databases);
@@ -188,22 +180,16 @@ impl Serving {
         Ok(ready)
     }
 
-    /// Opens addresses, which get the next numbers, and starts threads that answer there.
-    pub(crate) fn listen(&self, addresses: &[SocketAddr], workers: Option<usize>) -> Result<net::Running, String> {
-        let listeners: Vec<_> = addresses.iter().map(|&addr| net::Listener { addr }).collect();
+    /// Opens the listeners of the start, and starts the threads that answer.
+    fn listen(&self, listeners: &[Option<net::Listener>], workers: Option<usize>) -> Result<net::Running, String> {
+        let listeners: Vec<_> = listeners.iter().flatten().copied().collect();
         let options = net::Options { io: self.io, workers, ..net::Options::default() };
-        let responders = Numbered { switch: Arc::clone(&self.switch), from: self.listeners.len() };
-        net::start(&listeners, responders, &options).map_err(|why| why.to_string())
+        net::start(&listeners, Arc::clone(&self.switch), &options).map_err(|why| why.to_string())
     }
 
     /// Has the metrics of a configuration tell of the threads and of the configuration itself.
-    pub(crate) fn watch_metrics<'r>(
-        &'r self,
-        services: &Services,
-        corefile: &Corefile,
-        more: impl IntoIterator<Item = &'r net::Running>,
-    ) {
-        let meters: Vec<_> = self.running.iter().chain(more).map(net::Running::meter).collect();
+    pub(crate) fn watch_metrics(&self, services: &Services, corefile: &Corefile) {
+        let meters: Vec<_> = self.running.iter().map(net::Running::meter).collect();
         services.metrics.add(move |text| traffic::write(text, &meters));
         let hash = reload::hash(corefile);
         services.metrics.add(move |text| reload::write(text, &hash));
@@ -221,24 +207,10 @@ impl Serving {
         for running in self.admins {
             running.admin.stop(GRACE);
         }
-        for running in self.running {
+        if let Some(running) = self.running {
             running.stop(GRACE);
         }
         self.endpoints.stop();
-    }
-}
-
-/// Numbers the listeners of one group of threads behind those of the groups before it.
-struct Numbered {
-    switch: Arc<Switch>,
-    from: usize,
-}
-
-impl net::Responders for Numbered {
-    type R = Worker;
-
-    fn responder(&self) -> Worker {
-        self.switch.worker().numbered_from(self.from)
     }
 }
 
@@ -296,8 +268,11 @@ impl Serving {
             if let Some(why) = self.services.life.failure() {
                 return Err(why.into());
             }
-            if let Some(why) = self.running.iter().find_map(net::Running::failure) {
-                return Err(why.to_string());
+            if let Some(running) = &mut self.running {
+                running.sweep();
+                if let Some(why) = running.failure() {
+                    return Err(why.to_string());
+                }
             }
             std::thread::sleep(SIGNAL_CHECK);
         }
@@ -419,8 +394,9 @@ fn load(pocketbase: &Pocketbase, store: &Store, insight: &Insight) -> Result<(),
 
 impl Serving {
     /// Starts the HTTP services of databases, once for each address that the directives of one name; those that run
-    /// already and stay the same go on, others end. After an error those that ended are started again.
-    pub(crate) fn start_admins(&mut self, databases: &[Database]) -> Result<(), String> {
+    /// already and stay the same go on. Others end where their address is needed, or else are given back to be ended by the
+    /// caller. After an error those that ended are started again.
+    pub(crate) fn start_admins(&mut self, databases: &[Database]) -> Result<Vec<RunningAdmin>, String> {
         let mut wanted: Vec<(&Database, AdminConfig)> = Vec::new();
         for database in databases {
             for pocketbase in &database.served_by {
@@ -434,7 +410,10 @@ impl Serving {
         }
         let is_wanted =
             |running: &RunningAdmin| wanted.iter().any(|(database, config)| running.is(&database.folder, config));
-        let (mut admins, ended): (Vec<_>, Vec<_>) = std::mem::take(&mut self.admins).into_iter().partition(is_wanted);
+        let (mut admins, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.admins).into_iter().partition(is_wanted);
+        let is_in_the_way =
+            |running: &RunningAdmin| wanted.iter().any(|(_, config)| config.listen == running.config.listen);
+        let (ended, going): (Vec<_>, Vec<_>) = others.into_iter().partition(is_in_the_way);
         let ended: Vec<_> = ended.into_iter().map(RunningAdmin::stop).collect();
         let kept = admins.len();
         for (database, config) in wanted {
@@ -451,13 +430,14 @@ impl Serving {
                             Err(why) => log::error(&why),
                         }
                     }
+                    admins.extend(going);
                     self.admins = admins;
                     return Err(why);
                 }
             }
         }
         self.admins = admins;
-        Ok(())
+        Ok(going)
     }
 
     /// What the HTTP service of a directive needs to know.
@@ -491,7 +471,7 @@ impl RunningAdmin {
     }
 
     /// Ends it and gives what it was made from.
-    fn stop(self) -> (PathBuf, AdminConfig, Store) {
+    pub(crate) fn stop(self) -> (PathBuf, AdminConfig, Store) {
         self.admin.stop(GRACE);
         (self.folder, self.config, self.store)
     }
@@ -509,7 +489,7 @@ impl RunningAdmin {
 impl Serving {
     /// Says what is served and over what, and how long the start took.
     fn report(&self, took: Duration) -> Result<(), String> {
-        let Some(running) = self.running.first() else { return Ok(()) };
+        let Some(running) = &self.running else { return Ok(()) };
         let way = running.io();
         let workers = running.totals().workers.len();
         let reason = way.reason.as_ref().map_or_else(String::new, |reason| format!(" ({reason})"));
@@ -526,7 +506,7 @@ impl Serving {
 fn report(database: &Database, url: Option<String>, running: &net::Running, took: Duration) -> Result<(), String> {
     let zones = database.store.zones().map_err(|why| why.to_string())?;
     let records: u64 = zones.iter().map(|zone| zone.records).sum();
-    let http = url.as_ref().map_or_else(String::new, |url| format!(", HTTP API on {url}"));
+    let http = url.as_ref().map_or_else(String::new, |url| format!(", console and HTTP API on {url}"));
     log::info(&format!(
         "plugin/pocketbase: serving {} with {} after {:.3} s{http}",
         count(zones.len() as u64, "zone"),
@@ -541,11 +521,11 @@ fn report(database: &Database, url: Option<String>, running: &net::Running, took
     let server =
         dns.filter(|address| !address.ip().is_unspecified()).map_or_else(|| "127.0.0.1".into(), |a| a.ip().to_string());
     log::info("plugin/pocketbase: the database is empty. What to do next:");
-    let program = std::env::args().next().unwrap_or_else(|| "zonda".into());
-    log::info(&format!("plugin/pocketbase:   {program} import db.example.org --zone example.org"));
     if let Some(url) = url {
-        log::info(&format!("plugin/pocketbase:   or POST records to {url}api/collections/coredns_records/records"));
+        log::info(&format!("plugin/pocketbase:   open {url} in a browser and make a zone"));
     }
+    let program = std::env::args().next().unwrap_or_else(|| "zonda".into());
+    log::info(&format!("plugin/pocketbase:   or {program} import db.example.org --zone example.org"));
     log::info(&format!("plugin/pocketbase:   then ask: dig @{server} -p {port} example.org SOA"));
     Ok(())
 }
@@ -556,8 +536,8 @@ fn count(number: u64, thing: &str) -> String {
     format!("{number} {thing}{plural}")
 }
 
-/// How long a stop waits for what is under way.
-const GRACE: Duration = Duration::from_secs(5);
+/// How long a stop, or a listener that goes, waits for what is under way.
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
 
 /// How often signals are looked for.
 const SIGNAL_CHECK: Duration = Duration::from_millis(50);

@@ -5,13 +5,14 @@ use engine::net::{Meter, StreamTotals, WorkerTotals};
 
 /// Writes them all.
 pub(crate) fn write(text: &mut Text, meters: &[Meter]) {
-    let (mut udp, mut tcp) = (WorkerTotals::default(), StreamTotals::default());
+    let (mut udp, mut tcp, mut secure) = (WorkerTotals::default(), StreamTotals::default(), StreamTotals::default());
     for totals in meters.iter().map(Meter::totals) {
         udp += totals.udp();
         tcp += totals.streams;
+        secure += totals.secure;
     }
     for (name, help, value) in [
-        ("coredns_panics_total", "Messages whose answering panicked.", udp.panics + tcp.panics),
+        ("coredns_panics_total", "Messages whose answering panicked.", udp.panics + tcp.panics + secure.panics),
         ("zonda_udp_received_total", "Datagrams taken from the sockets.", udp.received),
         ("zonda_udp_answered_total", "Datagrams answered.", udp.answered),
         ("zonda_udp_silent_total", "Datagrams that got no answer on purpose.", udp.silent),
@@ -22,16 +23,23 @@ pub(crate) fn write(text: &mut Text, meters: &[Meter]) {
         ("zonda_tcp_accepted_total", "Connections taken.", tcp.accepted),
         ("zonda_tcp_received_total", "Messages received over TCP.", tcp.received),
         ("zonda_tcp_answered_total", "Answers written over TCP.", tcp.answered),
+        ("zonda_secure_accepted_total", "Connections taken by encrypted transports.", secure.accepted),
+        ("zonda_secure_received_total", "Messages received over encrypted transports.", secure.received),
+        ("zonda_secure_answered_total", "Answers written over encrypted transports.", secure.answered),
     ] {
         text.counter(name, help, &[], value);
     }
-    for (reason, value) in [
-        ("idle", tcp.closed_idle),
-        ("slow", tcp.closed_slow),
-        ("garbage", tcp.closed_garbage),
-        ("full", tcp.closed_full),
-    ] {
-        text.counter("zonda_tcp_closed_total", "Connections closed by the server.", &[("reason", reason)], value);
+    for (name, totals) in [("zonda_tcp_closed_total", tcp), ("zonda_secure_closed_total", secure)] {
+        for (reason, value) in [
+            ("idle", totals.closed_idle),
+            ("slow", totals.closed_slow),
+            ("garbage", totals.closed_garbage),
+            ("full", totals.closed_full),
+        ] {
+            text.counter(name, "Connections closed by the server.", &[("reason", reason)], value);
+        }
     }
     text.gauge("zonda_tcp_connections", "Connections that are open.", &[], tcp.open as f64);
+    let help = "Connections of encrypted transports that are open.";
+    text.gauge("zonda_secure_connections", help, &[], secure.open as f64);
 }

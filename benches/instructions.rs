@@ -28,7 +28,7 @@ fn main() {
     let (nodes, messages) = match &kind[..] {
         "decode" | "hot" => (nodes(1_000), vec![query("h7", Rtype::A)]),
         // In an order that no cache follows.
-        "cold-in-a-million" => {
+        "cold-in-a-million" | "cold-after-edits" => {
             let host = |round: u32| format!("h{}", round.wrapping_mul(2_654_435_761) % NAMES);
             (nodes(NAMES), (0..ROUNDS as u32).map(|round| query(&host(round), Rtype::A)).collect())
         }
@@ -36,11 +36,18 @@ fn main() {
         "referral" => (nodes(1_000), vec![query("www.sub", Rtype::A)]),
         "signed-name-error" => (signed_nodes(), vec![with_do(query("nx7", Rtype::A))]),
         _ => {
-            println!("{ROUNDS} decode hot cold-in-a-million name-error referral signed-name-error");
+            println!("{ROUNDS} decode hot cold-in-a-million cold-after-edits name-error referral signed-name-error");
             return;
         }
     };
-    let zones = ZoneSet::build([Arc::new(Zone::compile(&apex(), &nodes, 3600))]);
+    let mut zone = Zone::compile(&apex(), &nodes, 3600);
+    if kind == "cold-after-edits" {
+        // What a big zone keeps of its last edits stands before the rest.
+        for edit in 0..EDITS {
+            zone = zone.with(&[node(&format!("e{edit}"), &[(Rtype::A, "192.0.2.5")])]);
+        }
+    }
+    let zones = ZoneSet::build([Arc::new(zone)]);
     let mut buffer = [0; 2048];
     let mut query = Query::BLANK;
     measured(&mut |round| {
@@ -98,3 +105,6 @@ const ROUNDS: usize = 2_000;
 
 /// Names in the big zone.
 const NAMES: u32 = 1_000_000;
+
+/// Edits that it has had since they were last made one with it.
+const EDITS: u32 = 500;

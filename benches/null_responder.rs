@@ -54,7 +54,7 @@ fn main() -> ExitCode {
         eprintln!("usage: null_responder ADDRESS:PORT; ZONDA_IO may be auto, ring or mmsg");
         return ExitCode::FAILURE;
     };
-    let running = match start(&[Listener { addr }], Null, &Options { io, ..Options::default() }) {
+    let running = match start(&[Listener::plain(addr)], Null, &Options { io, ..Options::default() }) {
         Ok(running) => running,
         Err(why) => {
             eprintln!("{why}");

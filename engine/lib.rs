@@ -5,6 +5,7 @@
 //! `net` → [`plugin::Chain`] → plugins → `zone` → the same buffer back out.
 #![deny(unsafe_code)]
 
+pub mod certificate;
 pub mod log;
 pub mod metrics;
 pub mod net;

@@ -1,7 +1,9 @@
 //! Domain names: text in and out, and the key whose octet order is the canonical order of names.
 
+use std::fmt;
+
 use bytes::Bytes;
-use domain::base::name::ToLabelIter;
+use domain::base::name::{Label, ToLabelIter};
 use thiserror::Error;
 
 /// An absolute domain name in wire form, at most 255 octets; compares without case, orders canonically (RFC 4034 §6.1).
@@ -87,23 +89,32 @@ pub fn parse_octets(text: &[u8], origin: Option<&Name>) -> Result<Name, NameErro
 /// Writes a name in presentation form with its final dot, so that [`parse`] gives the same octets again.
 pub fn to_text(name: &Name) -> String {
     let mut text = String::with_capacity(name.len() + 4);
-    for label in name.iter_labels().filter(|label| !label.is_root()) {
-        for &octet in label.as_slice() {
-            match octet {
-                b'.' | b'\\' | b'"' | b'(' | b')' | b';' | b'@' | b'$' => {
-                    text.push('\\');
-                    text.push(octet as char);
-                }
-                0x21..=0x7e => text.push(octet as char),
-                _ => text.push_str(&format!("\\{octet:03}")),
+    // Writing into a String cannot fail.
+    let _ = write_text(&mut text, name.iter_labels().map(Label::as_slice));
+    text
+}
+
+/// Writes labels in the same form; one without octets, the root, may be the last.
+pub fn write_text<'l>(text: &mut impl fmt::Write, labels: impl Iterator<Item = &'l [u8]>) -> fmt::Result {
+    let mut is_root = true;
+    for label in labels.filter(|label| !label.is_empty()) {
+        is_root = false;
+        // What needs no escape, mostly all of it, goes at once.
+        for part in label.chunk_by(|&one, &other| is_plain(one) && is_plain(other)) {
+            match (part, str::from_utf8(part)) {
+                ([first, ..], Ok(plain)) if is_plain(*first) => text.write_str(plain)?,
+                (&[octet @ 0x21..=0x7e], _) => write!(text, "\\{}", octet as char)?,
+                (octets, _) => octets.iter().try_for_each(|octet| write!(text, "\\{octet:03}"))?,
             }
         }
-        text.push('.');
+        text.write_char('.')?;
     }
-    if text.is_empty() {
-        text.push('.');
-    }
-    text
+    if is_root { text.write_char('.') } else { Ok(()) }
+}
+
+/// Whether an octet stands for itself in the text of a name.
+fn is_plain(octet: u8) -> bool {
+    matches!(octet, 0x21..=0x7e) && !b".\\\"();@$".contains(&octet)
 }
 
 /// A key for `name` whose octet order is the canonical order of names (RFC 4034 §6.1): lower-case labels from the root

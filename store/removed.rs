@@ -18,6 +18,18 @@ pub(crate) fn find(view: &dyn Read, apex_key: &[u8]) -> Result<Option<Header>, S
     Header::decode(&octets).map(Some).map_err(damaged)
 }
 
+/// The order keys of zones that were removed, the last one first.
+pub(crate) fn newest(view: &dyn Read, most: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+    let mut keys = Vec::new();
+    view.scan_back(Table::Removed, b"t", &mut |key, _| {
+        if keys.len() < most {
+            keys.push(key.get(1 + TIME_OCTETS..).unwrap_or_default().to_vec());
+        }
+        Ok(keys.len() < most)
+    })?;
+    Ok(keys)
+}
+
 /// The entries that remember a zone.
 pub(crate) fn entries(apex_key: &[u8], header: &Header) -> [(Vec<u8>, Vec<u8>); 2] {
     [(zone_key(apex_key), header.encode()), (time_key(apex_key, header), Vec::new())]

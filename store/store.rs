@@ -189,6 +189,12 @@ impl Store {
         self.writer.ask(Work::Edit(edit))
     }
 
+    /// The same for those who wait in their own way: tells the verdict to `then`, which must not block, on the writing
+    /// thread. Blocks only while very many edits wait already. If the thread fails, `then` is dropped.
+    pub fn submit(&self, edit: Edit, then: impl FnOnce(Result<Applied, EditError>) + Send + 'static) {
+        self.writer.submit(Work::Edit(edit), then);
+    }
+
     /// What an edit would do if it were applied now; nothing is written.
     pub fn try_out(&self, edit: Edit) -> Result<Trial, EditError> {
         writer::try_out(&self.shared, edit)

@@ -39,11 +39,14 @@ struct Job {
     /// What to do.
     work: Work,
     /// Takes the verdict.
-    reply: SyncSender<Verdict>,
+    reply: Reply,
 }
 
 /// What became of a piece of work.
 type Verdict = Result<Applied, EditError>;
+
+/// What is done with a verdict, on the writing thread; it is dropped if there is none to come.
+type Reply = Box<dyn FnOnce(Verdict) + Send>;
 
 impl Writer {
     /// Starts the thread.
@@ -58,12 +61,26 @@ impl Writer {
 
     /// Has work done, and waits for the verdict.
     pub(crate) fn ask(&self, work: Work) -> Verdict {
-        let gone = || StoreError::Internal("the writing thread failed over this change".into());
         let (reply, verdict) = sync_channel(1);
-        let queue = self.queue.as_ref().ok_or_else(gone)?;
-        queue.send(Job { work, reply }).map_err(|_| gone())?;
-        verdict.recv().map_err(|_| gone())?
+        self.submit(work, move |done| {
+            // Who does not wait any more does not need it.
+            let _ = reply.send(done);
+        });
+        verdict.recv().unwrap_or_else(|_| Err(gone().into()))
     }
+
+    /// Has work done, and does not wait for it, except for room in the queue.
+    pub(crate) fn submit(&self, work: Work, reply: impl FnOnce(Verdict) + Send + 'static) {
+        if let Some(queue) = &self.queue {
+            // A job that cannot be sent is dropped, and its reply with it.
+            let _ = queue.send(Job { work, reply: Box::new(reply) });
+        }
+    }
+}
+
+/// What is said where no verdict comes.
+fn gone() -> StoreError {
+    StoreError::Internal("the writing thread failed over this change".into())
 }
 
 impl Drop for Writer {
@@ -96,13 +113,12 @@ fn run(shared: &Shared, jobs: &Receiver<Job>) {
         match verdicts {
             Ok(verdicts) => {
                 for (reply, verdict) in replies.into_iter().zip(verdicts) {
-                    // Who does not wait any more does not need it.
-                    let _ = reply.send(verdict);
+                    reply(verdict);
                 }
             }
             Err(error) => {
                 for reply in replies {
-                    let _ = reply.send(Err(error.clone().into()));
+                    reply(Err(error.clone().into()));
                 }
             }
         }

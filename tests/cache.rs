@@ -8,7 +8,7 @@ use store::Rtype;
 
 use crate::cases::describe;
 use crate::forward::{Upstream, a, answer, found, says, silent, start, value};
-use crate::support::{Program, Question, exchange_tcp, free_port, run, samples};
+use crate::support::{Program, Question, exchange_tcp, exchange_udp, free_port, refuses, samples};
 
 /// zonda with `cache` and its block in front of an upstream.
 fn cached(cache: &str, upstream: &Upstream) -> Program {
@@ -246,6 +246,74 @@ fn what_is_stale_is_given_when_upstreams_are_slow_and_their_answer_is_kept() {
 }
 
 #[test]
+fn who_asks_the_same_meanwhile_waits_for_the_one_answer() {
+    let open = Arc::new(AtomicU8::new(0));
+    let gate = Arc::clone(&open);
+    let upstream = Upstream::start(move |message, _| {
+        while gate.load(Ordering::Relaxed) == 0 {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        vec![answer(message, [0, if message[12] == 4 { 0x85 } else { 0x80 }], &[message[12]], 60)]
+    });
+    let metrics = free_port();
+    let options = format!("prometheus 127.0.0.1:{metrics}\n    cache {{\n        success 0\n    }}");
+    let lines = format!("{options}\n    forward . 127.0.0.1:{} {{\n        read_timeout 20s\n    }}", upstream.port);
+    let mut program = start(&lines, "ring");
+    // What is kept for nobody, too: the answer is shared, and not only found.
+    let dnssec_ok = Question { dnssec_ok: true, ..a("x.example.org.") };
+    let checking_disabled = Question { checking_disabled: true, ..a("x.example.org.") };
+    let other_type = Question::new("x.example.org.", Rtype::TXT);
+    let questions =
+        [a("x.example.org."), a("X.Example.org."), dnssec_ok, checking_disabled, other_type, a("four.example.org.")];
+    let dns = program.dns();
+    let waiting: Vec<_> = (0..60)
+        .map(|number| {
+            let message = questions[number % questions.len()].message();
+            std::thread::spawn(move || exchange_udp(dns, &message, 20_000).expect("an answer"))
+        })
+        .collect();
+    let message = a("x.example.org.").message();
+    let over_tcp = std::thread::spawn(move || exchange_tcp(dns, &[message.clone(), message]));
+    program.wait("all wait", |_| value(metrics, "zonda_later_waiting") == 62);
+    program.wait("most of them for others", |_| samples(metrics, "zonda_cache_shared_total")[0].ends_with(" 56"));
+    open.store(1, Ordering::Relaxed);
+    for (number, reply) in waiting.into_iter().enumerate() {
+        let reply = reply.join().unwrap();
+        // With the case of the client's own question.
+        assert_eq!(reply[12..28], questions[number % questions.len()].message()[12..28]);
+        let expected = match number % questions.len() {
+            5 => "4",
+            _ => "1",
+        };
+        assert_eq!(found(&reply), expected, "{number}");
+    }
+    assert_eq!(over_tcp.join().unwrap().iter().map(|reply| found(reply)).collect::<Vec<_>>(), ["1", "1"]);
+    assert_eq!(upstream.count("four.example.org."), 1);
+    // What is over is not shared any more.
+    assert_eq!(found(&program.ask(&a("four.example.org."))), "4");
+    assert_eq!(upstream.count("four.example.org."), 2);
+}
+
+#[test]
+fn a_refresh_that_brings_nothing_to_keep_is_tried_again() {
+    let state = Arc::new(AtomicU8::new(7));
+    let now = Arc::clone(&state);
+    let upstream = Upstream::start(move |message, _| match now.load(Ordering::Relaxed) {
+        0 => vec![answer(message, [0, 0x85], &[], 0)],
+        number => vec![answer(message, [0, 0x80], &[number], 60)],
+    });
+    let mut program = cached("cache {\n        success 100 1\n        serve_stale 1h\n    }", &upstream);
+    assert_eq!(found(&program.ask(&a("x.example.org."))), "7");
+    state.store(0, Ordering::Relaxed);
+    program.wait("it is refused again and again", |program| {
+        assert_eq!(found(&program.ask(&a("x.example.org."))), "7");
+        upstream.count("x.example.org.") > 3
+    });
+    state.store(8, Ordering::Relaxed);
+    program.wait("the new answer is there", |program| found(&program.ask(&a("x.example.org."))) == "8");
+}
+
+#[test]
 fn an_answer_too_long_for_one_client_is_kept_whole_for_the_next() {
     let upstream = Upstream::start(|message, is_tcp| match is_tcp {
         true => vec![answer(message, [0, 0x80], &[7; 60], 60)],
@@ -305,7 +373,7 @@ fn other_plugins_see_answers_from_the_cache_as_they_see_those_of_upstreams() {
 
 #[test]
 fn faults_of_the_line_are_told() {
-    for (lines, message) in [
+    let faults = [
         ("cache 0", "cache TTL can not be zero or negative: 0"),
         ("cache\n    cache", "this plugin can only be used once per Server Block"),
         ("cache {\n        foo\n    }", "Corefile:3 - Error during parsing: unknown property 'foo'"),
@@ -330,10 +398,6 @@ fn faults_of_the_line_are_told() {
             "cache {\n        servfail 6m\n    }",
             "Corefile:3 - Error during parsing: caching SERVFAIL responses over 5 minutes is not permitted",
         ),
-    ] {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("Corefile"), format!("example.org:0 {{\n    {lines}\n}}\n")).unwrap();
-        let (code, _, stderr) = run(folder.path(), &["-conf", "Corefile"]);
-        assert_eq!((code, stderr.trim_end()), (Some(1), &format!("plugin/cache: {message}")[..]), "{lines}");
-    }
+    ];
+    refuses("cache", &faults);
 }

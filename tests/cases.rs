@@ -67,7 +67,7 @@ impl Served {
     /// Serves zones, given as apex and zone-file text, from the root block.
     fn start(zones: &[(String, String)]) -> Self {
         let memory = InMemory::with_zones(zones);
-        let listener = Listener { addr: address("127.0.0.1:0") };
+        let listener = Listener::plain(address("127.0.0.1:0"));
         let sockets = [IoChoice::Ring, IoChoice::Mmsg].map(|io| {
             let options = Options { workers: Some(1), io, ..Options::default() };
             net::start(&[listener], Arc::clone(&memory.server), &options).unwrap()
@@ -92,7 +92,7 @@ impl Served {
                     Transport::Udp => {
                         messages.iter().map(|message| exchange_udp(at, message, 5000).expect("an answer")).collect()
                     }
-                    Transport::Tcp => exchange_tcp(at, &messages),
+                    _ => exchange_tcp(at, &messages),
                 };
                 ways.push((format!("{} by {}", transport.name(), sockets.io().way.name()), transport, replies));
             }
@@ -244,6 +244,16 @@ fn normal(text: &str) -> String {
     let rtype = rtype_from_text(rtype).unwrap();
     let rdata = rdata_from_text(rtype, rdata, None).unwrap();
     format!("{owner} {ttl} {class} {} {}", rtype_to_text(rtype), rdata_to_text(rtype, &rdata))
+}
+
+/// A message as its status followed by the records of each section.
+pub(crate) fn lines(message: &[u8]) -> Vec<String> {
+    let mut found = describe(message);
+    let mut lines = vec![found.status.join(" ")];
+    for section in ["answer", "authority", "additional"] {
+        lines.extend(found.sections.remove(section).unwrap_or_default());
+    }
+    lines
 }
 
 /// A message as text.

@@ -8,31 +8,57 @@ use crate::support::{InMemory, Question};
 
 #[test]
 fn packet_file() {
-    let zone = "@ 300 SOA ns1 host 1 1 1 1 60\n@ 300 NS ns1\nns1 300 A 192.0.2.53\nwww 300 A 192.0.2.1\n";
-    let mut server = InMemory::with_zones(&[("example.org".into(), zone.into())]);
-    let (mut case, mut message, mut passed) = ("", Vec::new(), 0);
+    let mut server = InMemory::with_zones(&[("example.org".into(), ZONE.into())]);
+    for packet in packets() {
+        for transport in [Transport::Udp, Transport::Tcp] {
+            packet.check(server.send(&packet.message, transport), transport);
+        }
+    }
+}
+
+/// The zone example.org that the packet file is about.
+pub(crate) const ZONE: &str =
+    "@ 300 SOA ns1 host 1 1 1 1 60\n@ 300 NS ns1\nns1 300 A 192.0.2.53\nwww 300 A 192.0.2.1\n";
+
+/// A message, and the verdict about it.
+pub(crate) struct Packet {
+    case: &'static str,
+    pub(crate) message: Vec<u8>,
+    /// The answer; None for silence.
+    expected: Option<Vec<u8>>,
+    /// The answer may go on as it likes.
+    is_open: bool,
+}
+
+impl Packet {
+    /// Fails if this is not the verdict.
+    pub(crate) fn check(&self, mut sent: Option<Vec<u8>>, transport: Transport) {
+        if let (true, Some(sent), Some(expected)) = (self.is_open, &mut sent, &self.expected) {
+            sent.truncate(expected.len());
+        }
+        assert_eq!(sent, self.expected, "{} over {}", self.case, transport.name());
+    }
+}
+
+/// All of the packet file.
+pub(crate) fn packets() -> Vec<Packet> {
+    let (mut case, mut message, mut packets) = ("", Vec::new(), Vec::new());
     for line in include_str!("cases/packets.packets").lines() {
         let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
         match word {
             "case" => case = rest,
             "in" => message = octets(rest),
             "out" => {
-                let (beginning, open) = rest.strip_suffix(" *").map_or((rest, false), |beginning| (beginning, true));
+                let (beginning, is_open) = rest.strip_suffix(" *").map_or((rest, false), |beginning| (beginning, true));
                 let expected = (rest != "silence").then(|| octets(beginning));
-                for transport in [Transport::Udp, Transport::Tcp] {
-                    let mut sent = server.send(&message, transport);
-                    if let (true, Some(sent), Some(expected)) = (open, &mut sent, &expected) {
-                        sent.truncate(expected.len());
-                    }
-                    assert_eq!(sent, expected, "{case} over {}", transport.name());
-                }
-                passed += 1;
+                packets.push(Packet { case, message: message.clone(), expected, is_open });
             }
             "" | "#" => {}
             other => panic!("unknown line {other:?}"),
         }
     }
-    assert!(passed >= 40, "{passed} packets");
+    assert!(packets.len() >= 40, "{} packets", packets.len());
+    packets
 }
 
 /// The messages of the packet file.
@@ -71,13 +97,13 @@ impl Mutations {
     }
 
     /// A number below a bound.
-    fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         self.state = self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.state >> 33) as usize % bound
     }
 
     /// So many octets by chance.
-    fn octets(&mut self, count: usize) -> Vec<u8> {
+    pub(crate) fn octets(&mut self, count: usize) -> Vec<u8> {
         (0..count).map(|_| self.below(256) as u8).collect()
     }
 

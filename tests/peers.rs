@@ -20,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use crate::cases::describe;
-use crate::support::{Program, Question, exchange_tcp};
+use crate::support::{Program, Question, exchange_tcp, number};
 use compared::{Asked, Verdict, difference};
 use peer::{Asker, Kind, Peer};
 use random::Random;
@@ -202,11 +202,6 @@ fn validate(zonda: &Program, anchors: &str, denials: &[Question]) {
     }
     println!("{validated:>7} denials and wildcard answers validated by delv");
     assert!(failures.is_empty(), "{} answers are not proved:\n{}", failures.len(), failures.join("\n"));
-}
-
-/// A number from the environment.
-fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|why| panic!("{name}: {why}")))
 }
 
 /// Differences that are printed.

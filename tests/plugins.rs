@@ -9,6 +9,7 @@ use store::edit::{Api, Edit, Op};
 use store::{Rtype, Store, zonefile};
 
 use crate::cases::describe;
+use crate::forward::{self, Upstream, answer};
 use crate::support::{Program, Question, exchange_tcp, exchange_udp, has_ipv6, run, server};
 
 /// A small zone at a serial.
@@ -138,10 +139,15 @@ fn log_writes_the_classes_it_is_told_to() {
     ] {
         program.ask(&Question::new(qname, qtype));
     }
+    // Each worker has a queue of lines: which is written first, and in which order, is open.
     program.wait("the last query is logged", |program| program.text().contains("example.com. udp"));
+    for line in ["[INFO] nx.example.org. ", "[INFO] www.example.org. "] {
+        program.wait(line, |program| program.text().contains(line));
+    }
     program.wait("its error is logged", |program| program.text().contains("plugin/errors: 2 example.com. A: "));
     let text = program.text();
-    let lines: Vec<&str> = text.lines().filter(|line| line.contains("example.org. ")).collect();
+    let mut lines: Vec<&str> = text.lines().filter(|line| line.contains("example.org. ")).collect();
+    lines.sort_unstable();
     assert_eq!(
         lines,
         ["[INFO] nx.example.org. NXDOMAIN A 0 - {y}", "[INFO] www.example.org. NOERROR TXT 0 - {y}"],
@@ -151,6 +157,60 @@ fn log_writes_the_classes_it_is_told_to() {
     let line = text.lines().find(|line| line.contains("\"A IN example.com. udp")).unwrap();
     assert!(line.contains(" SERVFAIL qr ") && line.ends_with(" \"0\""), "{line}");
     assert!(text.contains("[ERROR] plugin/errors: 2 example.com. A: plugin/chaos: no next plugin found"), "{text}");
+}
+
+#[test]
+fn every_field_of_a_log_line_has_its_value() {
+    let upstream = Upstream::start(|message, _| vec![answer(message, [4, 0xb0], &[7], 60)]);
+    let format = "{type} {name} {class} {proto} {remote} {local} {size} {rsize} {rcode} {>rflags} {>id} {>opcode} {>do} {>bufsize} {/label} {other} {port} {duration}";
+    let lines = format!("log . \"{format}\"\n    forward . 127.0.0.1:{}", upstream.port);
+    let mut program = forward::start(&lines, "ring");
+    let plain = Question::new("www.example.org.", Rtype::A);
+    let all = Question {
+        dnssec_ok: true,
+        recursion_desired: true,
+        checking_disabled: true,
+        edns_size: Some(1400),
+        ..Question::new("WWW.example.org.", Rtype::A)
+    };
+    program.ask(&plain);
+    program.ask(&all);
+    exchange_tcp(program.dns(), &[plain.message()]);
+    exchange_tcp(program.dns(), &[all.message()]);
+    // The upstream sets AD; only who says that it is understood gets it.
+    for expected in [
+        "A www.example.org. IN udp 127.0.0.1 127.0.0.1 33 49 NOERROR qr,aa,ra 43981 0 false 512 - {other} ",
+        "A www.example.org. IN udp 127.0.0.1 127.0.0.1 44 60 NOERROR qr,aa,rd,ra,ad,cd 43981 0 true 1400 - {other} ",
+        "A www.example.org. IN tcp 127.0.0.1 127.0.0.1 33 49 NOERROR qr,aa,ra 43981 0 false 65535 - {other} ",
+        "A www.example.org. IN tcp 127.0.0.1 127.0.0.1 44 60 NOERROR qr,aa,rd,ra,ad,cd 43981 0 true 1400 - {other} ",
+    ] {
+        program.wait(expected, |program| program.text().contains(expected));
+        let text = program.text();
+        let line = text.lines().find_map(|line| line.split_once(expected)).unwrap();
+        assert_eq!(line.0, "[INFO] ");
+        let (port, duration) = line.1.split_once(' ').unwrap();
+        assert!(port.parse::<u16>().is_ok(), "{port}");
+        assert!(duration.strip_suffix('s').is_some_and(|seconds| seconds.parse::<f64>().unwrap() < 60.0), "{duration}");
+    }
+}
+
+#[test]
+fn errors_that_were_counted_are_told_at_the_end() {
+    let corefile = ".:PORT {\n    bind 127.0.0.1\n    chaos\n    errors {\n        consolidate 1h \"no next plugin found$\" info\n    }\n}\n";
+    let mut program = Program::start(corefile, &[]);
+    for _ in 0..5 {
+        program.ask(&Question::new("example.com.", Rtype::A));
+    }
+    std::fs::write(
+        program.folder.path().join("Corefile"),
+        corefile.replace("PORT", &program.port.to_string()).replace("1h", "2h"),
+    )
+    .unwrap();
+    program.signal("USR1");
+    // The program's start asks, too.
+    program.wait("they are told", |program| {
+        program.text().contains(" errors like 'no next plugin found$' occurred in last 1h0m0s")
+    });
 }
 
 #[test]

@@ -6,33 +6,7 @@ use crate::support::{Program, Question, free_port, run};
 use store::Rtype;
 
 #[test]
-fn plugins_and_version_are_listed() {
-    let folder = tempfile::tempdir().unwrap();
-    for flag in ["-plugins", "--plugins"] {
-        let (code, stdout, _) = run(folder.path(), &[flag]);
-        let names: Vec<&str> = stdout.lines().collect();
-        assert_eq!(code, Some(0));
-        assert_eq!(names, engine::plugin::names());
-        assert!(names.is_sorted() && names.contains(&"whoami"), "{names:?}");
-    }
-    let (code, stdout, _) = run(folder.path(), &["-version"]);
-    assert_eq!(code, Some(0));
-    assert!(stdout.starts_with(concat!("zonda-", env!("CARGO_PKG_VERSION"), "\n")), "{stdout}");
-}
-
-#[test]
-fn what_is_left_over_on_the_command_line_is_an_error() {
-    let folder = tempfile::tempdir().unwrap();
-    let (code, _, stderr) = run(folder.path(), &["x"]);
-    assert_eq!(code, Some(1));
-    assert!(stderr.contains("extra command line arguments: [x]"), "{stderr}");
-    let (code, _, stderr) = run(folder.path(), &["-conf", "missing"]);
-    assert_eq!(code, Some(1));
-    assert!(stderr.contains("missing"), "{stderr}");
-}
-
-#[test]
-fn a_corefile_comes_from_a_file_or_from_standard_input() {
+fn flags_may_be_written_in_several_ways() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("other"), ". {\n    nonsense\n}\n").unwrap();
     for arguments in [
@@ -49,16 +23,6 @@ fn a_corefile_comes_from_a_file_or_from_standard_input() {
             "{arguments:?} {stderr}"
         );
     }
-    let mut child = crate::support::command(folder.path())
-        .args(["-conf", "stdin"])
-        .stdin(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b".:0 {\n    nonsense\n}\n").unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("stdin:2 - "), "{output:?}");
 }
 
 #[test]
@@ -166,17 +130,4 @@ fn the_command_line_reaches_a_server_that_speaks_tls() {
     let (code, _, stderr) = run(&folder, &[]);
     assert_eq!(code, Some(1));
     assert!(stderr.contains("key.pem: there is no private key in it"), "{stderr}");
-}
-
-#[test]
-fn a_pid_file_holds_the_process_id() {
-    let folder = tempfile::tempdir().unwrap();
-    let port = free_port();
-    let pid_file = folder.path().join("zonda.pid");
-    let arguments = ["-p", &port.to_string(), "--pidfile", pid_file.to_str().unwrap(), "-quiet"];
-    let mut program = Program::run(folder, port, &arguments);
-    let pid: u32 = std::fs::read_to_string(&pid_file).unwrap().trim().parse().unwrap();
-    assert!(std::path::Path::new(&format!("/proc/{pid}")).exists());
-    assert!(!program.text().contains("zonda-"), "{}", program.text());
-    assert_eq!(program.end("INT"), Some(0));
 }

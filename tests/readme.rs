@@ -1,4 +1,4 @@
-//! Every example of the README, and every example on a plugin's page.
+//! Every example of the README.
 
 use std::path::Path;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::support::{Program, free_port, run};
 
 /// The blocks of a text between ```` ```LANGUAGE ```` and ```` ``` ````, with the line before each.
-fn blocks(text: &str, language: &str) -> Vec<(String, String)> {
+pub(crate) fn blocks(text: &str, language: &str) -> Vec<(String, String)> {
     let mut blocks = Vec::new();
     let mut before = String::new();
     let mut lines = text.lines();
@@ -21,7 +21,7 @@ fn blocks(text: &str, language: &str) -> Vec<(String, String)> {
 }
 
 /// The README.
-fn readme() -> String {
+pub(crate) fn readme() -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
 }
 
@@ -99,72 +99,27 @@ fn api_examples_answer_what_the_page_says() {
 
 #[test]
 fn corefile_examples_start() {
-    let mut examples = blocks(&readme(), "corefile");
-    for path in [
-        "acl.rs",
-        "any.rs",
-        "auto/mod.rs",
-        "bind.rs",
-        "bufsize.rs",
-        "cache/mod.rs",
-        "chaos.rs",
-        "debug.rs",
-        "errors.rs",
-        "file/mod.rs",
-        "forward/mod.rs",
-        "header.rs",
-        "health.rs",
-        "hosts/mod.rs",
-        "loadbalance/mod.rs",
-        "log/mod.rs",
-        "looped.rs",
-        "minimal.rs",
-        "multisocket.rs",
-        "pocketbase.rs",
-        "prometheus/mod.rs",
-        "ready.rs",
-        "reload.rs",
-        "root.rs",
-        "template/mod.rs",
-        "timeouts.rs",
-        "whoami.rs",
-    ] {
-        let source =
-            std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("engine/plugin").join(path)).unwrap();
-        let page: Vec<&str> = source.lines().filter_map(|line| line.strip_prefix("//!")).collect();
-        let page: Vec<&str> = page.iter().map(|line| line.strip_prefix(' ').unwrap_or(line)).collect();
-        for heading in ["## Description", "## Syntax", "## Examples"] {
-            assert!(page.contains(&heading), "{path} has no {heading}");
-        }
-        let after = page.iter().position(|line| *line == "## Examples").unwrap();
-        let found = blocks(&page[after..].join("\n"), "corefile");
-        assert!(!found.is_empty(), "{path} has no example");
-        examples.extend(found);
-    }
-    for (_, example) in examples {
-        let port = free_port();
-        let folder = tempfile::tempdir().unwrap();
-        let zone = "@ 1h SOA ns1 host 1 1h 1h 1h 60\n@ 1h NS ns1\nns1 1h A 192.0.2.53\n";
-        std::fs::write(folder.path().join("db.example.org"), zone).unwrap();
-        let corefile = example.replace("1053", &port.to_string()).replace("8090", &free_port().to_string());
-        let corefile = ["8091", "8181", "9253"]
-            .iter()
-            .fold(corefile, |corefile, fixed| corefile.replace(fixed, &free_port().to_string()));
-        std::fs::write(folder.path().join("Corefile"), &corefile).unwrap();
-        let (code, _, stderr) = run(folder.path(), &["check", "Corefile"]);
-        assert_eq!(code, Some(0), "{corefile}{stderr}");
-        Program::run(folder, port, &[]);
-    }
+    blocks(&readme(), "corefile").into_iter().for_each(|(_, example)| start(&example));
 }
 
-#[test]
-fn every_plugin_has_a_row_that_leads_to_its_page() {
-    let readme = readme();
-    for plugin in engine::plugin::names() {
-        let row = readme.lines().find(|line| line.starts_with(&format!("| [`{plugin}`](")));
-        let row = row.unwrap_or_else(|| panic!("no row for {plugin}"));
-        let path = row.split(['(', ')']).nth(1).unwrap();
-        let page = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect(path);
-        assert!(page.starts_with(&format!("//! # {plugin}\n")), "{path}");
+/// Checks and starts an example, with ports of its own.
+pub(crate) fn start(example: &str) {
+    let port = free_port();
+    let folder = tempfile::tempdir().unwrap();
+    let zone = "@ 1h SOA ns1 host 1 1h 1h 1h 60\n@ 1h NS ns1\nns1 1h A 192.0.2.53\n";
+    std::fs::write(folder.path().join("db.example.org"), zone).unwrap();
+    let corefile = example.replace("1053", &port.to_string()).replace("8090", &free_port().to_string());
+    let made = rcgen::generate_simple_self_signed(["dns.example.org".into()]).unwrap();
+    for (name, text) in
+        [("cert.pem", made.cert.pem()), ("ca.pem", made.cert.pem()), ("key.pem", made.signing_key.serialize_pem())]
+    {
+        std::fs::write(folder.path().join(name), text).unwrap();
     }
+    let corefile = ["8443", "8853", "8091", "8181", "9253"]
+        .iter()
+        .fold(corefile, |corefile, fixed| corefile.replace(fixed, &free_port().to_string()));
+    std::fs::write(folder.path().join("Corefile"), &corefile).unwrap();
+    let (code, _, stderr) = run(folder.path(), &["check", "Corefile"]);
+    assert_eq!(code, Some(0), "{corefile}{stderr}");
+    Program::run(folder, port, &[]);
 }

@@ -8,7 +8,7 @@ use engine::plugin::corefile::Corefile;
 use engine::plugin::{Arrival, Server, Transport, Worker, setup};
 use engine::zone::Hub;
 
-use crate::cases::describe;
+use crate::cases::lines;
 use crate::support::{Question, address, server};
 
 /// A server and its one worker.
@@ -43,16 +43,6 @@ impl Stage {
     fn lines(&mut self, qname: &str, qtype: Rtype) -> Vec<String> {
         lines(&self.udp(&Question::new(qname, qtype)))
     }
-}
-
-/// A message as its status line followed by the records of each section.
-fn lines(message: &[u8]) -> Vec<String> {
-    let mut found = describe(message);
-    let mut lines = vec![found.status.join(" ")];
-    for section in ["answer", "authority", "additional"] {
-        lines.extend(found.sections.remove(section).unwrap_or_default());
-    }
-    lines
 }
 
 /// The error of a block with these lines.
@@ -156,6 +146,11 @@ fn header_sets_and_clears_flags_and_the_later_rule_wins() {
     ] {
         let mut stage = Stage::new(&format!(".:0 {{\n    header {{\n{rules}\n}}\n    whoami\n}}\n"));
         assert_eq!(flags(&mut stage, rd), expected, "{rules}");
+    }
+    // Errors have flags, too: of a plugin that fails, and of a chain that ends.
+    for behind in ["hosts {\n192.0.2.1 a.example.net\n}", "chaos", "template IN A {\nrcode REFUSED\n}"] {
+        let mut stage = Stage::new(&format!(".:0 {{\n    header {{\nresponse set ra aa\n}}\n    {behind}\n}}\n"));
+        assert_eq!(flags(&mut stage, true), (true, true, true), "{behind}");
     }
     for (rules, error) in [
         ("answer set ra", "invalid selector=answer should be query or response"),

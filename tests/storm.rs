@@ -4,6 +4,12 @@
 //! ZONDA_STORM_PACKETS=10000000 ZONDA_STORM_CONNECTIONS=20000 cargo test --profile optimized --test main storm -- --nocapture
 //! ```
 
+mod http3;
+mod https;
+mod quic;
+mod tls;
+
+use std::fmt::{self, Display, Formatter};
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
@@ -12,9 +18,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use store::Rtype;
+use tempfile::TempDir;
 
 use crate::packets::{self, Mutations};
-use crate::support::{Program, Question, command, free_port};
+use crate::support::{Program, Question, command, free_port, number, open_files};
 
 /// Any octets, over UDP and some of them over TCP: each message gets the one answer or the silence that it is due, in
 /// order, and in the end the right answer is the same, nothing has panicked, and no memory is lost.
@@ -44,10 +51,10 @@ fn fuzzed_packets_stop_nothing_and_leak_nothing() {
                     sent += BATCH;
                     // What is reserved once has been by now.
                     if sent >= packets / 4 {
-                        before.get_or_insert_with(|| memory_kb(&program));
+                        before.get_or_insert_with(|| memory_kb(program.id()));
                     }
                 }
-                let (before, after) = (before.unwrap(), memory_kb(&program));
+                let (before, after) = (before.unwrap(), memory_kb(program.id()));
                 println!(
                     "{way}: {sent} packets, {answered} answers, {before} KiB after a quarter, {after} KiB at the end"
                 );
@@ -97,50 +104,29 @@ fn crowds_of_connections_are_gone_in_time_and_udp_does_not_notice() {
         if silent > 1000 { "" } else { "timeouts {\n        read 1s\n        write 1s\n        idle 2s\n    }" };
     for way in ["ring", "mmsg"] {
         let mut program = program(way, timeouts);
-        let (files, before) = (files(&program), memory_kb(&program));
-        let at = program.dns();
-        let over = &AtomicBool::new(false);
-        thread::scope(|scope| {
-            let peak = ask_for(at, Duration::ZERO, |asked| asked >= 20 * ASKED);
-            // Half the peak: twice the time for each turn.
-            let turn = 2 * peak.0 / (peak.1 / ASKED as u64) as u32;
-            let asking = scope.spawn(move || ask_for(at, turn, |_| over.load(Ordering::Relaxed)));
-            let others = silent / 20;
+        let (files, before) = (open_files(program.id()), memory_kb(program.id()));
+        let others = silent / 20;
+        let seen = beside_udp(&program, || {
             // A process may not have as many files open as there are connections.
             let half = silent / 2;
             let crowds =
                 [("silent", half, 0), ("silent", silent - half, 1), ("drip", others, 2), ("greedy", others, 3)];
-            let end = End(over);
             let begun = Instant::now();
-            let mut crowds = crowds.map(|(what, count, net)| Crowd::start(at, what, count, net));
+            let at = program.dns();
+            let mut crowds =
+                crowds.map(|(what, count, net)| Crowd::start(CROWD, &format!("{at} {what} {count} {net}")));
             crowds.iter_mut().for_each(|crowd| crowd.until(THERE));
             let connected = begun.elapsed();
-            let (mut most, mut high) = (0, 0);
-            let watched = &program;
-            let watching = scope.spawn(move || {
-                while !over.load(Ordering::Relaxed) {
-                    (most, high) = (most.max(self::files(watched)), high.max(memory_kb(watched)));
-                    thread::sleep(Duration::from_millis(20));
-                }
-                (most, high)
-            });
             let begun = Instant::now();
             crowds.iter_mut().for_each(|crowd| crowd.until(GONE));
-            let gone = begun.elapsed();
-            drop(end);
-            let (most, high) = watching.join().unwrap();
-            let (time, asked) = asking.join().unwrap();
-            println!(
-                "{way}: {silent} silent, {others} dripping, {others} greedy: there in {connected:.1?}, gone {gone:.1?} \
-                 later, {most} files at most; {before} KiB before, {high} KiB with all, {} KiB after; UDP {:.0}/s, nothing \
-                 lost, with {:.0}/s as the peak of one client",
-                memory_kb(&program),
-                asked as f64 / time.as_secs_f64(),
-                peak.1 as f64 / peak.0.as_secs_f64(),
-            );
-            assert!(high < before + CROWD_KB, "{before} KiB became {high} KiB");
+            println!("there in {connected:.1?}, gone {:.1?} later", begun.elapsed());
         });
-        program.wait("all files are closed", |program| self::files(program) <= files);
+        let after = memory_kb(program.id());
+        println!(
+            "{way}: {silent} silent, {others} dripping, {others} greedy: {before} KiB before, {after} KiB after; {seen}"
+        );
+        assert!(seen.high_kb < before + CROWD_KB, "{before} KiB became {} KiB", seen.high_kb);
+        program.wait("all files are closed", |program| open_files(program.id()) <= files);
         assert_eq!(program.ask(&question()).last(), Some(&1));
         assert!(!program.text().contains("panic"), "{}", program.text());
         assert_eq!(program.end("TERM"), Some(0));
@@ -153,7 +139,7 @@ fn crowds_of_connections_are_gone_in_time_and_udp_does_not_notice() {
 fn without_files_to_open_idle_connections_give_way() {
     for way in ["ring", "mmsg"] {
         let mut program = program(way, "");
-        program.limit_open_files(files(&program) as u64 + 8);
+        program.limit_open_files(open_files(program.id()) as u64 + 8);
         let message = question().message();
         let message = [&(message.len() as u16).to_be_bytes()[..], &message].concat();
         let mut connections = Vec::new();
@@ -198,11 +184,11 @@ fn a_low_limit_of_open_files_is_told_at_the_start() {
 struct Crowd(Child);
 
 impl Crowd {
-    /// Starts it. `net` are the addresses it comes from.
-    fn start(at: SocketAddr, what: &str, count: usize, net: u8) -> Self {
+    /// Starts a test that is one, which is told in words what to do.
+    fn start(test: &str, order: &str) -> Self {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "storm::crowd", "--ignored", "--nocapture"]);
-        command.env("ZONDA_CROWD", format!("{at} {what} {count} {net}"));
+        command.args(["--exact", test, "--ignored", "--nocapture"]);
+        command.env("ZONDA_CROWD", order);
         Self(command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap())
     }
 
@@ -242,31 +228,42 @@ fn crowd() {
     let (at, count, net): (SocketAddr, usize, u8) = (at.parse().unwrap(), count.parse().unwrap(), net.parse().unwrap());
     let greedy = Question { edns_size: Some(4096), ..Question::new("big.example.org.", Rtype::TXT) }.message();
     let greedy = [&(greedy.len() as u16).to_be_bytes()[..], &greedy].concat().repeat(1000);
-    let mut crowd: Vec<_> = (0..count)
-        .map(|index| {
-            // 127.0.0.0/16 in four parts, each connection with an address of its own while there are some.
-            let host = [127, 0, net * 64 + (index / 250 % 64) as u8, (index % 250) as u8 + 1];
-            let stream = connect_from(host, at);
-            stream.set_nonblocking(true).unwrap();
-            stream
-        })
-        .collect();
+    let crowd = (0..count).map(|index| {
+        let stream = connect_from(host(net, index), at);
+        stream.set_nonblocking(true).unwrap();
+        stream
+    });
+    stay(crowd.collect(), |stream| match what {
+        "greedy" => is_over(stream.write(&greedy)),
+        "drip" if is_over(stream.write(&[0])) => true,
+        _ => match stream.read(&mut [0]) {
+            Ok(length) => length == 0,
+            error => is_over(error),
+        },
+    });
+}
+
+/// Where one of a crowd comes from: 127.0.0.0/16 in four parts, each connection with an address of its own while there
+/// are some.
+fn host(net: u8, index: usize) -> [u8; 4] {
+    [127, 0, net * 64 + (index / 250 % 64) as u8, (index % 250) as u8 + 1]
+}
+
+/// Whether a connection has ended.
+fn is_over(done: io::Result<usize>) -> bool {
+    done.is_err_and(|error| error.kind() != ErrorKind::WouldBlock)
+}
+
+/// Goes on until all of a crowd have been let go, then until it is killed. Who has been let go stays half open on this
+/// side, as somebody who means no good would have it.
+fn stay<M>(mut crowd: Vec<M>, is_gone: impl Fn(&mut M) -> bool) {
     println!("{THERE}");
-    // Who has been let go stays half open on this side, as somebody who means no good would have it.
-    let mut gone = vec![false; count];
+    let mut gone = vec![false; crowd.len()];
     let begun = Instant::now();
     while gone.contains(&false) {
         assert!(begun.elapsed() < PATIENCE, "{} are still there", gone.iter().filter(|gone| !**gone).count());
-        for (stream, gone) in crowd.iter_mut().zip(&mut gone).filter(|(_, gone)| !**gone) {
-            let is_over = |done: io::Result<usize>| done.is_err_and(|error| error.kind() != ErrorKind::WouldBlock);
-            *gone = match what {
-                "greedy" => is_over(stream.write(&greedy)),
-                "drip" if is_over(stream.write(&[0])) => true,
-                _ => match stream.read(&mut [0]) {
-                    Ok(length) => length == 0,
-                    error => is_over(error),
-                },
-            };
+        for (member, gone) in crowd.iter_mut().zip(&mut gone).filter(|(_, gone)| !**gone) {
+            *gone = is_gone(member);
         }
         thread::sleep(Duration::from_secs(1));
     }
@@ -276,11 +273,58 @@ fn crowd() {
 
 /// Connects from an address of one's choice.
 fn connect_from(host: [u8; 4], to: SocketAddr) -> TcpStream {
+    use rustix::net::sockopt::set_socket_recv_buffer_size;
     use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
     let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
     bind(&socket, &SocketAddr::from((host, 0))).unwrap();
+    // What is not read waits on the other side.
+    set_socket_recv_buffer_size(&socket, 4096).unwrap();
     connect(&socket, &to).unwrap();
     socket.into()
+}
+
+/// Does something while the program is asked over UDP at half of its peak, where nothing may be lost, and is watched.
+fn beside_udp(program: &Program, work: impl FnOnce()) -> Seen {
+    let (at, id, over) = (program.dns(), program.id(), &AtomicBool::new(false));
+    thread::scope(|scope| {
+        let (time, asked) = ask_for(at, Duration::ZERO, |asked| asked >= 20 * ASKED);
+        // Half the peak: twice the time for each turn.
+        let turn = 2 * time / (asked / ASKED as u64) as u32;
+        let asking = scope.spawn(move || ask_for(at, turn, |_| over.load(Ordering::Relaxed)));
+        let watching = scope.spawn(move || {
+            let (mut files, mut high_kb) = (0, 0);
+            while !over.load(Ordering::Relaxed) {
+                (files, high_kb) = (files.max(open_files(id)), high_kb.max(memory_kb(id)));
+                thread::sleep(Duration::from_millis(20));
+            }
+            (files, high_kb)
+        });
+        let end = End(over);
+        work();
+        drop(end);
+        let rate = |(time, asked): (Duration, u64)| asked as f64 / time.as_secs_f64();
+        let (files, high_kb) = watching.join().unwrap();
+        Seen { files, high_kb, asked: rate(asking.join().unwrap()), peak: rate((time, asked)) }
+    })
+}
+
+/// What was seen of a program meanwhile.
+struct Seen {
+    /// Open files, at most.
+    files: usize,
+    /// Memory, at most.
+    high_kb: u64,
+    /// Questions a second, each with its answer.
+    asked: f64,
+    /// The same for one client that does not wait.
+    peak: f64,
+}
+
+impl Display for Seen {
+    fn fmt(&self, to: &mut Formatter<'_>) -> fmt::Result {
+        let Self { files, high_kb, asked, peak } = self;
+        write!(to, "at most {files} files and {high_kb} KiB; UDP {asked:.0}/s of {peak:.0}/s, nothing lost")
+    }
 }
 
 /// Asks over UDP, several questions in each turn, until told to stop; a question without an answer is a failure. Gives the
@@ -370,10 +414,14 @@ fn question() -> Question {
 
 /// The program over one way in, with something of everything to ask for.
 fn program(way: &str, timeouts: &str) -> Program {
-    let folder = tempfile::tempdir().unwrap();
     let port = free_port();
+    program_in(tempfile::tempdir().unwrap(), way, port, &format!(".:{port}"), timeouts)
+}
+
+/// The same in a folder, with the keys of its server block and more lines in it.
+fn program_in(folder: TempDir, way: &str, port: u16, keys: &str, lines: &str) -> Program {
     let corefile = format!(
-        ".:{port} {{\n    bind 127.0.0.1\n    {timeouts}\n    chaos zonda\n    file db.example.org example.org\n}}\n"
+        "{keys} {{\n    bind 127.0.0.1\n    {lines}\n    chaos zonda\n    file db.example.org example.org\n}}\n"
     );
     let big: String = (0..60).map(|index| format!("big 60 TXT \"{index}{}\"\n", "x".repeat(240))).collect();
     std::fs::write(folder.path().join("Corefile"), corefile).unwrap();
@@ -383,21 +431,11 @@ fn program(way: &str, timeouts: &str) -> Program {
     Program::run_command(command, folder, port)
 }
 
-/// Memory that a program has in use, in KiB.
-fn memory_kb(program: &Program) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", program.id())).unwrap();
+/// Memory that a process has in use, in KiB.
+fn memory_kb(id: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
-/// Files that a program has open.
-fn files(program: &Program) -> usize {
-    std::fs::read_dir(format!("/proc/{}/fd", program.id())).unwrap().count()
-}
-
-/// A number from the environment.
-fn number(variable: &str, default: usize) -> usize {
-    std::env::var(variable).map_or(default, |text| text.parse().unwrap())
 }
 
 /// The zone's records, but for the big RRset.
@@ -422,6 +460,9 @@ const BATCH: usize = 64;
 
 /// Questions that are asked together over UDP.
 const ASKED: usize = 50;
+
+/// The test that is a crowd.
+const CROWD: &str = "storm::crowd";
 
 /// What says that a crowd is there.
 const THERE: &str = "all are there";

@@ -1,9 +1,11 @@
 //! Servers to ask.
 
+use std::fmt::Display;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::str::FromStr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -281,6 +283,26 @@ pub(crate) fn command(folder: &Path) -> Command {
 pub(crate) fn run(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = command(folder).args(arguments).stdin(Stdio::null()).output().unwrap();
     (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+/// A number from the environment.
+pub(crate) fn number<N: FromStr<Err: Display>>(variable: &str, default: N) -> N {
+    std::env::var(variable).map_or(default, |text| text.parse().unwrap_or_else(|why| panic!("{variable}: {why}")))
+}
+
+/// How many files a process has open.
+pub(crate) fn open_files(id: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{id}/fd")).unwrap().count()
+}
+
+/// Starts blocks that hold one of these lines each; each start has to end with the error beside them, of this plugin.
+pub(crate) fn refuses(plugin: &str, faults: &[(&str, &str)]) {
+    for (lines, message) in faults {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("Corefile"), format!("example.org:0 {{\n    {lines}\n}}\n")).unwrap();
+        let (code, _, stderr) = run(folder.path(), &["-conf", "Corefile"]);
+        assert_eq!((code, stderr.trim_end()), (Some(1), &format!("plugin/{plugin}: {message}")[..]), "{lines}");
+    }
 }
 
 /// Whether this machine speaks IPv6.

@@ -149,3 +149,60 @@ fn a_fault_in_a_process_wide_plugin_is_named() {
         assert!(stderr.contains(&why), "{directive}: {stderr}");
     }
 }
+
+#[test]
+fn metrics_are_served_over_tls_with_the_certificate_of_the_web_configuration() {
+    use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, crypto::ring, pki_types};
+
+    let metrics = free_port();
+    let made = rcgen::generate_simple_self_signed(["dns.example.org".to_owned()]).unwrap();
+    let corefile = format!(
+        ".:PORT {{\n    bind 127.0.0.1\n    prometheus 127.0.0.1:{metrics} {{\n        tls web.yml\n    }}\n    whoami\n}}\n"
+    );
+    let web = "tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\n";
+    let files = [("web.yml", web), ("cert.pem", &made.cert.pem()), ("key.pem", &made.signing_key.serialize_pem())];
+    let mut program = Program::start(&corefile, &files);
+    let ask = || {
+        let mut roots = RootCertStore::empty();
+        roots.add(made.cert.der().clone()).unwrap();
+        let config = ClientConfig::builder_with_provider(std::sync::Arc::new(ring::default_provider()));
+        let config = config.with_safe_default_protocol_versions().unwrap();
+        let config = std::sync::Arc::new(config.with_root_certificates(roots).with_no_client_auth());
+        let name = pki_types::ServerName::try_from("dns.example.org").unwrap();
+        let mut stream =
+            StreamOwned::new(ClientConnection::new(config, name).unwrap(), TcpStream::connect(("127.0.0.1", metrics))?);
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: dns.example.org\r\nConnection: close\r\n\r\n")?;
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).map(|_| reply)
+    };
+    let reply = ask().unwrap();
+    assert!(reply.starts_with("HTTP/1.1 200 OK") && reply.contains("coredns_dns_requests_total"), "{reply}");
+    assert!(get(metrics, "/metrics").is_none(), "plain HTTP");
+
+    // A key that is not there changes nothing; without `tls` the same address speaks plain HTTP.
+    let file = program.folder.path().join("Corefile");
+    let corefile = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(program.folder.path().join("other.yml"), web.replace("key.pem", "none.pem")).unwrap();
+    std::fs::write(&file, corefile.replace("web.yml", "other.yml")).unwrap();
+    program.signal("USR1");
+    program.wait("it has failed", |program| program.text().contains("plugin/prometheus: none.pem: No such file"));
+    assert!(ask().is_ok());
+    std::fs::write(&file, corefile.replace("tls web.yml", "")).unwrap();
+    program.signal("USR1");
+    program.wait("it speaks plain HTTP", |_| get(metrics, "/metrics").is_some_and(|(status, _)| status == 200));
+    std::fs::write(&file, &corefile).unwrap();
+    program.signal("USR1");
+    program.wait("it speaks TLS again", |_| ask().is_ok());
+    for (tls, why) in [
+        ("tls none.yml", "none.yml: No such file or directory (os error 2)"),
+        ("tls", "Wrong argument count or unexpected line ending after 'tls'"),
+        ("tls web.yml\n        tls web.yml", "tls is given twice"),
+    ] {
+        std::fs::write(&file, corefile.replace("tls web.yml", tls)).unwrap();
+        let (code, _, stderr) = run(program.folder.path(), &["-conf", "Corefile"]);
+        assert!(
+            code == Some(1) && stderr.starts_with("plugin/prometheus: Corefile:") && stderr.contains(why),
+            "{stderr}"
+        );
+    }
+}

@@ -166,20 +166,6 @@ fn the_service_manager_learns_of_start_and_stop() {
     assert_eq!(&buffer[..length], b"STOPPING=1");
 }
 
-#[test]
-fn the_pid_file_goes_with_the_process_whatever_ends_it() {
-    for signal in ["TERM", "INT", "QUIT"] {
-        let folder = tempfile::tempdir().unwrap();
-        let pid_file = folder.path().join("zonda.pid");
-        let port = free_port();
-        let arguments = ["-p", &port.to_string(), "-pidfile", pid_file.to_str().unwrap()];
-        let mut program = Program::run(folder, port, &arguments);
-        assert_eq!(std::fs::read_to_string(&pid_file).unwrap(), format!("{}\n", program.id()));
-        assert_eq!(program.end(signal), Some(0), "{signal}");
-        assert!(!pid_file.exists(), "{signal}");
-    }
-}
-
 /// A connection that is open when the program ends, in whatever way, does not keep the next one from starting.
 #[test]
 fn a_restart_does_not_wait_for_old_connections() {

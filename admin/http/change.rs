@@ -89,7 +89,7 @@ pub(super) async fn apply(site: &Site, changes: Vec<Change>) -> Result<Result<Ve
     let (ops, reasons): (Vec<_>, Vec<_>) =
         changes.into_iter().map(|change| (change.op, (change.refusal, change.fault))).unzip();
     let edit = Edit { who: site.account.email.clone(), api: Api::Pocketbase, ops };
-    let why = match site.blocking(move |store| store.apply(edit)).await? {
+    let why = match site.apply(edit).await? {
         Ok(applied) => {
             // The API has no place for them in its replies.
             for warning in &applied.warnings {

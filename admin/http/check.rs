@@ -62,7 +62,7 @@ pub(super) async fn post(mut call: Call) -> Result<Reply, ApiError> {
         }
         (None, Some(changes)) => {
             let terms = terms.or(Expected::Present);
-            let ops = rrsets::to_ops(&changes, &apex)?;
+            let ops = rrsets::to_ops(&changes, &apex, &call)?;
             Report::of(&terms, &apex, ops).await?.map_err(|why| rrsets::refused(why, rrsets::change_place))?
         }
         _ => {

@@ -1,9 +1,11 @@
 //! zonda's own API: why a question gets its answer.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
+use std::time::Duration;
 
 use domain::utils::base64;
-use engine::plugin::{Asked, Flow, Transport};
+use engine::plugin::corefile::Scheme;
+use engine::plugin::{Asked, Flow, Listener, Transport};
 use engine::zone::{Ended, Holds, Step};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -56,6 +58,8 @@ struct ExplainedAnswer {
     text: String,
     /// Octets of the message.
     size: usize,
+    /// Nanoseconds that the server took for it, the notes for the explanation included.
+    nanos: u64,
     /// The message in Base64.
     wire: String,
 }
@@ -197,7 +201,10 @@ pub(super) const GET: Operation = Operation {
         Param::query::<bool>("do", "Whether DNSSEC records are wanted."),
         Param::query::<String>("client", "The address of the client to play; your own if not given."),
         Param::query::<TransportName>("transport", "What the client asks over; `udp` if not given."),
-        Param::query::<String>("server", "The listener to ask, such as `192.0.2.53:53`; the first if not given."),
+        Param::query::<String>(
+            "server",
+            "The listener to ask, such as `192.0.2.53:53` or `tls://192.0.2.53:853`; the first if not given.",
+        ),
     ],
     errors: &[404],
     ..Operation::new(
@@ -209,7 +216,7 @@ pub(super) const GET: Operation = Operation {
 /// `GET /api/zonda/explain`
 pub(super) async fn get(call: Call) -> Result<Reply, ApiError> {
     let Some(insight) = call.site.insight.clone() else { return Err(ApiError::not_found()) };
-    let servers = insight.switch.current().listeners().to_vec();
+    let servers = insight.switch.current().listeners().collect::<Vec<_>>();
     let question = read(&call, &servers)?;
     if !call.covers(&question.name) {
         return Err(ApiError::other_zones());
@@ -220,17 +227,20 @@ pub(super) async fn get(call: Call) -> Result<Reply, ApiError> {
         r#do: question.dnssec_ok,
         client: question.client.to_string(),
         transport: question.transport.name(),
-        server: servers.get(question.listener).map(ToString::to_string),
+        server: servers
+            .iter()
+            .find(|(number, _)| *number == question.listener)
+            .map(|(_, listener)| listener.to_string()),
     };
     let rtype = question.rtype;
     let explained = call.site.blocking(move |_| explain::explain(&insight.switch, &question)).await?;
     let explained = explained.map_err(|why| ApiError::internal(&why))?;
     let path = path(&explained, rtype);
-    Reply::of(&Explained { question: asked, answer: explained.answer.map(answer), path })
+    Reply::of(&Explained { question: asked, answer: explained.answer.map(|given| answer(given, explained.took)), path })
 }
 
 /// The question in the parameters.
-fn read(call: &Call, servers: &[SocketAddr]) -> Result<Question, ApiError> {
+fn read(call: &Call, servers: &[(usize, Listener)]) -> Result<Question, ApiError> {
     let mut faults = FieldFaults::default();
     let name = match call.query.get("name") {
         None => {
@@ -266,13 +276,17 @@ fn read(call: &Call, servers: &[SocketAddr]) -> Result<Question, ApiError> {
         }),
     };
     let listener = match call.query.given("server") {
-        None => 0,
-        Some(text) => servers.iter().position(|server| server.to_string() == text).unwrap_or_else(|| {
-            let known: Vec<_> = servers.iter().map(ToString::to_string).collect();
+        None => servers.first(),
+        Some(text) => servers.iter().find(|(_, listener)| listener.to_string() == text).or_else(|| {
+            let known: Vec<_> = servers.iter().map(|(_, listener)| listener.to_string()).collect();
             faults.invalid("server", &format!("must be one of {}", known.join(", ")));
-            0
+            None
         }),
     };
+    // Others than plain DNS have one transport each.
+    let own = listener.map(|(_, listener)| listener.scheme).filter(|scheme| *scheme != Scheme::Dns);
+    let transport = own.map_or(transport, Scheme::transport);
+    let listener = listener.map_or(0, |(number, _)| *number);
     match faults.is_empty() {
         true => Ok(Question { name, rtype, dnssec_ok, client, transport, listener }),
         false => Err(ApiError::fields("The question cannot be asked.", faults)),
@@ -280,7 +294,7 @@ fn read(call: &Call, servers: &[SocketAddr]) -> Result<Question, ApiError> {
 }
 
 /// The answer.
-fn answer(answer: Answer) -> ExplainedAnswer {
+fn answer(answer: Answer, took: Duration) -> ExplainedAnswer {
     let [answers, authority, additional] =
         answer.sections.map(|records| records.into_iter().map(record).collect::<Vec<_>>());
     ExplainedAnswer {
@@ -289,6 +303,7 @@ fn answer(answer: Answer) -> ExplainedAnswer {
         sections: ExplainedSections { answer: answers, authority, additional },
         text: answer.text,
         size: answer.wire.len(),
+        nanos: took.as_nanos() as u64,
         wire: base64::encode_string(&answer.wire),
     }
 }

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use store::edit::{JournalEntry, Op};
-use store::{HistoryError, Serial, name};
+use store::{HistoryError, Name, Serial, name};
 
 use super::call::{Call, Reply};
 use super::error::ApiError;
@@ -45,6 +45,23 @@ struct Change {
     complete: bool,
 }
 
+/// The newest changes of all zones.
+#[derive(Serialize, JsonSchema)]
+struct Recent {
+    /// The changes, the newest first.
+    history: Vec<ZoneChange>,
+}
+
+/// A change and the zone that it was made to.
+#[derive(Serialize, JsonSchema)]
+struct ZoneChange {
+    /// The zone's name.
+    zone: String,
+    /// The change.
+    #[serde(flatten)]
+    change: Change,
+}
+
 /// A change of a zone with its records.
 #[derive(Serialize, JsonSchema)]
 struct WholeChange {
@@ -75,6 +92,15 @@ struct Back {
     /// A serial that the zone had.
     serial: u32,
 }
+
+/// What [`recent`] does.
+pub(super) const RECENT: Operation = Operation {
+    params: &[Paging::PER_PAGE],
+    ..Operation::new(
+        "List the newest changes of all zones, those of removed ones too",
+        &[Answer::new(200, "The changes, the newest first.", &[Content::json::<Recent>()])],
+    )
+};
 
 /// What [`list`] does.
 pub(super) const LIST: Operation = Operation {
@@ -116,6 +142,14 @@ pub(super) const REVERT: Operation = Operation {
         )],
     )
 };
+
+/// `GET /api/zonda/history`
+pub(super) async fn recent(call: Call) -> Result<Reply, ApiError> {
+    let most = Paging::parse(&call.query)?.size();
+    let look = |apex: &Name, entry: &JournalEntry| ZoneChange { zone: name::to_text(apex), change: Change::new(entry) };
+    let history = call.site.blocking(move |store| store.recent(most, &look)).await?;
+    Reply::of(&Recent { history: history.map_err(|why| ApiError::store(&why))? })
+}
 
 /// `GET /api/zonda/zones/{zone}/history`
 pub(super) async fn list(call: Call) -> Result<Reply, ApiError> {

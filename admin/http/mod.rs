@@ -20,6 +20,7 @@ mod change;
 mod check;
 mod collections;
 mod connection;
+mod console;
 mod error;
 mod explain;
 mod export;
@@ -47,7 +48,6 @@ mod statistics;
 mod status;
 mod stream;
 mod time;
-mod tls;
 mod token;
 mod tokens;
 mod zonefile;
@@ -58,15 +58,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::plugin::{CertificateFiles, Password};
+use engine::certificate::{Certificate, CertificateFiles};
+use engine::plugin::Password;
 use store::{Store, StoreError};
 use tokio::runtime::{self, Runtime};
 
 use crate::insight::Insight;
 use crate::reload::Reloader;
+use crate::tls;
 use server::Server;
 use site::Site;
-use tls::Certificate;
 
 /// What the admin service needs to know.
 #[derive(Clone, Debug)]
@@ -128,9 +129,9 @@ pub struct Admin {
 
 /// Sets up the account, binds the listeners and begins to serve.
 pub fn start(config: AdminConfig, store: Store) -> Result<Admin, AdminError> {
-    let certificate = config.tls.as_ref().map(Certificate::load).transpose().map_err(AdminError::Tls)?;
-    let acceptor = certificate.as_ref().map(Certificate::acceptor).transpose();
-    let acceptor = acceptor.map_err(|why| AdminError::Tls(why.to_string()))?;
+    let certificate = config.tls.as_ref().map(|files| Certificate::load("HTTP service", files));
+    let certificate = certificate.transpose().map_err(AdminError::Tls)?;
+    let acceptor = certificate.as_ref().map(tls::acceptor).transpose().map_err(AdminError::Tls)?;
     let (listeners, warnings) = listen::bind(config.listen, config.password.is_default())?;
     let local_addr = listeners[0].1;
     let account = account::set(&store, &config.email, &config.password)?;
@@ -147,7 +148,7 @@ pub fn start(config: AdminConfig, store: Store) -> Result<Admin, AdminError> {
     let server = Server::start(sockets, routes::router(&site), acceptor);
     let server = server.map_err(|why| AdminError::System(why.to_string()))?;
     if let Some(certificate) = certificate {
-        runtime.spawn(certificate.watch());
+        runtime.spawn(tls::watch(certificate));
     }
     drop(entered);
     Ok(Admin { runtime: Some(runtime), server: Some(server), local_addr, warnings, site })
@@ -192,7 +193,7 @@ impl fmt::Debug for Admin {
 /// Threads that speak HTTP. Two, so that one long JSON body does not hold up all others.
 const WORKERS: usize = 2;
 
-/// Threads for what blocks on the disk: enough writers to share a commit, few enough to bound their stacks.
+/// Threads for what reads from the disk or computes for long, few enough to bound their stacks. Edits wait on none.
 const BLOCKING_MAX: usize = 96;
 
 #[cfg(test)]

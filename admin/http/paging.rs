@@ -44,6 +44,11 @@ impl Paging {
         Ok(Self { page, per_page })
     }
 
+    /// Items on a page.
+    pub(super) fn size(self) -> usize {
+        self.per_page as usize
+    }
+
     /// Whether the page has the item that so many come before.
     pub(super) fn has(self, before: u64) -> bool {
         let first = u64::from(self.page - 1) * u64::from(self.per_page);

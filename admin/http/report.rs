@@ -24,9 +24,9 @@ pub(super) struct Report {
     pub(super) from: Option<u32>,
     /// The serial after; null if the zone is gone.
     pub(super) serial: Option<u32>,
-    /// How many records are put in.
+    /// How many records are put in, in all zones that change.
     pub(super) added: usize,
-    /// How many records are taken away.
+    /// How many records are taken away, in all zones that change.
     pub(super) removed: usize,
     /// What is hardly meant as it stands, though the zone is served.
     pub(super) warnings: Vec<Line>,
@@ -103,11 +103,11 @@ impl Report {
         let (dry_run, shift) = (terms.dry_run, usize::from(terms.expected.is_some()));
         ops.splice(..0, terms.expected.map(|expected| Op::Expect(apex.clone(), expected)));
         let edit = Edit { who: terms.who.clone(), api: Api::Native, ops };
-        let done = terms.site.blocking(move |store| match dry_run {
-            true => store.try_out(edit),
-            false => store.apply(edit).map(|applied| Trial { applied, entries: Vec::new() }),
-        });
-        Ok(match done.await? {
+        let done = match dry_run {
+            true => terms.site.blocking(move |store| store.try_out(edit)).await?,
+            false => terms.site.apply(edit).await?.map(|applied| Trial { applied, entries: Vec::new() }),
+        };
+        Ok(match done {
             Ok(Trial { applied, entries }) => Ok(Self::new(apex, &applied, dry_run.then_some(entries))),
             // The condition is no op of the request's own.
             Err(EditError::Rule { op, field, message }) => {
@@ -123,15 +123,18 @@ impl Report {
         Ok(Reply::Zone(status, serial, to_value(self)?))
     }
 
-    /// Tells of an edit of one zone.
+    /// Tells of an edit of a zone, and of others with it.
     fn new(apex: &Name, applied: &Applied, tried: Option<Vec<JournalEntry>>) -> Self {
         let turn = applied.zones.iter().find(|turn| turn.apex == *apex);
         let serial = applied.serial(apex);
-        let (added, removed) = turn.map_or((0, 0), |turn| (turn.added, turn.removed));
+        let added = applied.zones.iter().map(|turn| turn.added).sum();
+        let removed = applied.zones.iter().map(|turn| turn.removed).sum();
         let warnings = applied.warnings.iter().map(|warning| Line { line: 0, message: sentence(warning) });
-        let changes = tried.as_ref().and_then(|entries| match entries.first() {
-            None => Some(Vec::new()),
-            Some(entry) => entry.complete.then(|| rrset_changes(&entry.removed, &entry.added)),
+        let changes = tried.as_ref().filter(|entries| entries.iter().all(|entry| entry.complete)).map(|entries| {
+            // The zone itself first, then the others that change with it.
+            let mut entries: Vec<_> = entries.iter().map(|entry| rrset_changes(&entry.removed, &entry.added)).collect();
+            entries.sort_by_key(|changes| changes.first().is_none_or(|change| change.name != name::to_text(apex)));
+            entries.into_iter().flatten().collect()
         });
         Self {
             zone: name::to_text(apex),

@@ -24,8 +24,8 @@ use super::openapi::{self, Operation};
 use super::server::Ending;
 use super::site::Site;
 use super::{
-    api_token, auth, backup, batch, check, collections, explain, export, history, listen, realtime, records, reload,
-    report, rrsets, statistics, status, token, tokens, zonefile, zones,
+    api_token, auth, backup, batch, check, collections, console, explain, export, history, listen, realtime, records,
+    reload, report, rrsets, statistics, status, token, tokens, zonefile, zones,
 };
 
 /// A row of the table.
@@ -93,6 +93,9 @@ macro_rules! routes {
 /// All that can be asked.
 #[rustfmt::skip]
 pub(super) const ROUTES: &[Route] = routes! {
+    GET    "/"                                                Anyone    NONE     console::page;
+    GET    "/_/"                                              Anyone    NONE     console::page;
+    GET    "/console/{*file}"                                 Anyone    NONE     console::file;
     GET    "/api/health"                                      Anyone    NONE     collections::health;
     POST   "/api/batch"                                       Anyone    BATCH    batch::batch;
     GET    "/api/collections"                                 Superuser NONE     collections::list;
@@ -109,8 +112,10 @@ pub(super) const ROUTES: &[Route] = routes! {
     GET    "/api/realtime"                                    Anyone    NONE     realtime::connect;
     POST   "/api/realtime"                                    Anyone    TOPICS   realtime::subscribe;
     GET    "/api/zonda/openapi.json"                          Anyone    NONE     openapi::get    => openapi::GET;
+    GET    "/api/zonda/welcome"                               Anyone    NONE     console::welcome => console::WELCOME;
     GET    "/api/zonda/backup"                                Superuser NONE     backup::get     => backup::GET;
     GET    "/api/zonda/explain"                               ReadOwn   NONE     explain::get    => explain::GET;
+    GET    "/api/zonda/history"                               Read      NONE     history::recent => history::RECENT;
     POST   "/api/zonda/reload"                                Superuser SMALL    reload::reload  => reload::RELOAD;
     POST   "/api/zonda/check"                                 ReadOwn   ZONEFILE check::post     => check::POST;
     GET    "/api/zonda/statistics"                            Read      NONE     statistics::get => statistics::GET;
@@ -255,8 +260,9 @@ async fn not_found(request: Request) -> ApiError {
 /// What happens around every request: preflights are answered, requests from elsewhere are refused while the password is
 /// the default one, and each answer gets the headers that all have.
 async fn surround(State(site): State<Arc<Site>>, request: Request, next: Next) -> Response {
-    // Scripts of other sites may use PocketBase's API, as they always could; zonda's own is not theirs.
-    let is_shared = !request.uri().path().starts_with(NATIVE);
+    // Scripts of other sites may use PocketBase's API, as they always could; zonda's own and the console are not theirs.
+    let path = request.uri().path();
+    let is_shared = !path.starts_with(NATIVE) && !path.starts_with(CONSOLE) && !matches!(path, "/" | "/_/");
     let mut response = if site.is_local_only && !listen::is_local(request.headers(), request.uri()) {
         let (parts, body) = request.into_parts();
         drop(Inbound::new(&parts.headers, body));
@@ -268,9 +274,9 @@ async fn surround(State(site): State<Arc<Site>>, request: Request, next: Next) -
     };
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN"));
+    headers.entry(header::X_FRAME_OPTIONS).or_insert(HeaderValue::from_static("SAMEORIGIN"));
     headers.append(header::VARY, HeaderValue::from_static("Origin"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     if is_shared {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     }
@@ -291,6 +297,9 @@ fn preflight(request: &Request) -> Response {
 
 /// Where zonda's own API lives.
 pub(super) const NATIVE: &str = "/api/zonda/";
+
+/// Where the console's files are.
+const CONSOLE: &str = "/console/";
 
 /// Why a request from elsewhere is refused.
 const LOCAL_ONLY: &str = "The superuser still has the well-known default password, so only requests made on the server \

@@ -81,6 +81,8 @@ struct Changes {
 pub(super) struct NewChange {
     /// What to do.
     op: ChangeOp,
+    /// The zone, if it is another than the one that is changed in the first place. `If-Match` says nothing of it.
+    zone: Option<String>,
     /// The owner's name: with a final dot in full, else below the zone; `@` is the apex.
     #[schemars(extend("examples" = ["www"]))]
     name: String,
@@ -108,6 +110,10 @@ enum ChangeOp {
 /// What [`list`] does.
 pub(super) const LIST: Operation = Operation {
     params: &[
+        Param::query::<String>(
+            "search",
+            "Part of the owners' names or of the data of one of the records, in any case.",
+        ),
         Param::query::<String>("name", "Part of the owners' names, in any case."),
         Param::query::<String>("type", "The record type."),
         Param::query::<String>("content", "Part of the data of one of the records, in any case."),
@@ -148,7 +154,7 @@ pub(super) async fn list(call: Call) -> Result<Reply, ApiError> {
     let apex = apex(&call)?;
     let paging = Paging::parse(&call.query)?;
     let lower = |name: &str| call.query.get(name).map(str::to_ascii_lowercase);
-    let (owner, content) = (lower("name"), lower("content"));
+    let (search, owner, content) = (lower("search"), lower("name"), lower("content"));
     let rtype = call
         .query
         .get("type")
@@ -162,11 +168,14 @@ pub(super) async fn list(call: Call) -> Result<Reply, ApiError> {
         let is_there = store.nodes(&apex, &mut |node| {
             // The apex comes first.
             serial = serial.or_else(|| serial_of(&node));
-            if owner.as_ref().is_some_and(|part| !name::to_text(&node.owner).to_ascii_lowercase().contains(part)) {
+            let named = |part: &String| name::to_text(&node.owner).to_ascii_lowercase().contains(part);
+            if owner.as_ref().is_some_and(|part| !named(part)) {
                 return;
             }
+            // What is found by its name is not searched for in the data.
+            let search = search.as_ref().filter(|part| !named(part));
             for rrset in node.rrsets.iter().filter(|rrset| rtype.is_none_or(|rtype| rrset.rtype == rtype)) {
-                if content.as_ref().is_some_and(|part| !has_content(rrset, part)) {
+                if content.iter().chain(search).any(|part| !has_content(rrset, part)) {
                     continue;
                 }
                 if paging.has(total) {
@@ -223,7 +232,7 @@ pub(super) async fn patch(mut call: Call) -> Result<Reply, ApiError> {
     let apex = apex(&call)?;
     let terms = Terms::of(&call)?.or(Expected::Present);
     let Changes { changes } = call.take_json().await?;
-    let ops = to_ops(&changes, &apex)?;
+    let ops = to_ops(&changes, &apex, &call)?;
     let report = Report::of(&terms, &apex, ops).await?.map_err(|why| refused(why, change_place))?;
     report.reply(StatusCode::OK)
 }
@@ -241,12 +250,22 @@ pub(super) fn refused(why: EditError, place: fn(usize) -> String) -> ApiError {
     }
 }
 
-/// The ops that changes are.
-pub(super) fn to_ops(changes: &[NewChange], apex: &Name) -> Result<Vec<Op>, ApiError> {
+/// The ops that changes are; other zones than the one with this apex have to be there, too.
+pub(super) fn to_ops(changes: &[NewChange], apex: &Name, call: &Call) -> Result<Vec<Op>, ApiError> {
     let mut faults = FieldFaults::default();
     let mut ops = Vec::with_capacity(changes.len());
+    let mut others = Vec::new();
     for (at, change) in changes.iter().enumerate() {
         let place = change_place(at);
+        let other = change.zone.as_deref().map(report::zone_name).transpose();
+        let Ok(other) = other.map_err(|why| faults.invalid(&format!("{place}zone"), &why)) else { continue };
+        let apex = other.as_ref().unwrap_or(apex);
+        if other.is_some() {
+            if !call.covers(apex) {
+                return Err(ApiError::other_zones());
+            }
+            others.push(Op::Expect(apex.clone(), Expected::Present));
+        }
         let owner = record_input::owner_name(&change.name, apex);
         let owner = owner.map_err(|why| faults.invalid(&format!("{place}name"), &why)).ok();
         let rtype = record_input::rtype(&change.r#type);
@@ -263,6 +282,8 @@ pub(super) fn to_ops(changes: &[NewChange], apex: &Name) -> Result<Vec<Op>, ApiE
         };
         ops.push(Op::Rrset { apex: apex.clone(), owner, rtype, ttl: change.ttl, rdata });
     }
+    // They ask how the zones were before, so that they may stand behind, where they move no other op.
+    ops.append(&mut others);
     match faults.is_empty() {
         true => Ok(ops),
         false => Err(ApiError::fields(NOT_WRITTEN, faults)),

@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, Weak};
 
+use store::edit::{Applied, Edit, EditError};
 use store::{Store, Watch};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use super::AdminConfig;
 use super::account::Account;
@@ -76,6 +77,16 @@ impl Site {
         let store = self.store.clone();
         let done = tokio::task::spawn_blocking(move || work(&store)).await;
         done.map_err(|why| ApiError::internal(&why.to_string()))
+    }
+
+    /// Applies an edit; back when it is durable and served. No thread waits for it meanwhile.
+    pub(super) async fn apply(&self, edit: Edit) -> Result<Result<Applied, EditError>, ApiError> {
+        let (sender, verdict) = oneshot::channel();
+        self.store.submit(edit, move |done| {
+            // The client may be gone.
+            let _ = sender.send(done);
+        });
+        verdict.await.map_err(|_| ApiError::internal("the writing thread failed over this change"))
     }
 }
 

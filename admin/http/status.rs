@@ -12,7 +12,7 @@ use super::call::{Call, Reply};
 use super::error::ApiError;
 use super::openapi::{Answer, Content, Operation};
 use super::time;
-use crate::insight::{Group, Insight};
+use crate::insight::{Insight, Threads};
 
 /// What the server is made of, and what it holds.
 #[derive(Serialize, JsonSchema)]
@@ -44,8 +44,6 @@ struct Status {
 struct ListenerStatus {
     /// The address.
     address: SocketAddr,
-    /// Whether the configuration still names it.
-    served: bool,
 }
 
 /// How datagrams come in.
@@ -114,11 +112,9 @@ pub(super) async fn get(call: Call) -> Result<Reply, ApiError> {
 
 /// The state of now.
 fn status(insight: &Insight) -> Status {
-    let groups = insight.groups();
-    let server = insight.switch.current();
-    let addresses = groups.iter().flat_map(|group| &group.addresses).enumerate();
-    let listeners =
-        addresses.map(|(listener, address)| ListenerStatus { address: *address, served: server.serves(listener) });
+    let threads = insight.threads();
+    let addresses = threads.iter().flat_map(|threads| &threads.addresses);
+    let listeners = addresses.map(|address| ListenerStatus { address: *address });
     let snapshot = insight.hub.current();
     let (mut zones, mut names) = (0_u64, 0_u64);
     for zone in snapshot.zones() {
@@ -137,17 +133,19 @@ fn status(insight: &Insight) -> Status {
         started: time::to_text(started.as_millis() as u64),
         uptime_seconds: insight.begun.elapsed().as_secs(),
         listeners: listeners.collect(),
-        io: groups.first().map(|group| IoStatus { way: group.way.way.name(), reason: group.way.reason.clone() }),
-        workers: groups.iter().flat_map(workers).collect(),
+        io: threads
+            .as_ref()
+            .map(|threads| IoStatus { way: threads.way.way.name(), reason: threads.way.reason.clone() }),
+        workers: threads.iter().flat_map(workers).collect(),
         snapshot: SnapshotStatus { generation: snapshot.generation(), zones, names },
         loading: LoadingStatus { records_loaded, records, done: records_loaded >= records },
         databases: databases.collect(),
     }
 }
 
-/// The workers of a group.
-fn workers(group: &Group) -> Vec<WorkerStatus> {
-    let totals = group.meter.totals().workers;
-    let workers = group.cpus.iter().zip(totals);
+/// Those of them that are workers.
+fn workers(threads: &Threads) -> Vec<WorkerStatus> {
+    let totals = threads.meter.totals().workers;
+    let workers = threads.cpus.iter().zip(totals);
     workers.map(|(cpu, done)| WorkerStatus { cpu: *cpu, received: done.received, answered: done.answered }).collect()
 }

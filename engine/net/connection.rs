@@ -1,4 +1,4 @@
-//! One TCP connection: messages behind their lengths, several at a time, within limits of time and memory.
+//! One connection over TCP, or over TLS: messages behind their lengths, several at a time, within limits of time and memory.
 //!
 //! RFC 7766 §6.2.1: a client may send further queries without waiting for answers. What one read brings is answered in
 //! order and leaves in as few writes as possible. Nothing is read while answers wait to be taken, so that a client that
@@ -22,7 +22,12 @@ use super::stream::{Shared, Times};
 use super::transport::Stream;
 
 /// Serves a connection until either side has had enough.
-pub(super) async fn serve<S: Stream, F: Responders>(id: Id, stream: &S, mut arrival: Arrival, shared: &Shared<S, F>) {
+pub(super) async fn serve<T: Stream, S, F: Responders>(
+    id: Id,
+    stream: &T,
+    mut arrival: Arrival,
+    shared: &Shared<S, F>,
+) {
     let mut incoming = Incoming::new(shared);
     let mut times = shared.times(arrival.listener);
     let mut queries = 0;
@@ -108,8 +113,8 @@ pub(super) async fn serve<S: Stream, F: Responders>(id: Id, stream: &S, mut arri
 struct Close;
 
 /// Answers all messages that are whole, up to a number of them, and returns how many that were.
-async fn answer_all<S: Stream, F: Responders>(
-    stream: &S,
+async fn answer_all<T: Stream, S, F: Responders>(
+    stream: &T,
     incoming: &mut Incoming<'_, S, F>,
     answers: &mut Answers,
     arrival: &Arrival,
@@ -155,8 +160,8 @@ async fn answer_all<S: Stream, F: Responders>(
 }
 
 /// Writes an answer that came later, if there is one.
-async fn pass_on<S: Stream, F: Responders>(
-    stream: &S,
+async fn pass_on<T: Stream, S, F: Responders>(
+    stream: &T,
     answer: Option<Vec<u8>>,
     time: Duration,
     shared: &Shared<S, F>,
@@ -167,8 +172,8 @@ async fn pass_on<S: Stream, F: Responders>(
 }
 
 /// Waits for all answers that are still to come, and writes them.
-async fn pass_all_on<S: Stream, F: Responders>(
-    stream: &S,
+async fn pass_all_on<T: Stream, S, F: Responders>(
+    stream: &T,
     answers: &mut Answers,
     time: Duration,
     shared: &Shared<S, F>,
@@ -181,13 +186,13 @@ async fn pass_all_on<S: Stream, F: Responders>(
 }
 
 /// Writes answers within the time that a client has to take them.
-async fn write<S: Stream, F: Responders>(
-    stream: &S,
+async fn write<T: Stream, S, F: Responders>(
+    stream: &T,
     out: Vec<u8>,
     time: Duration,
     shared: &Shared<S, F>,
 ) -> Result<(), Close> {
-    let Some(_hold) = Hold::take(out.len(), shared) else {
+    let Some(_hold) = Hold::take(out.len() + T::HELD_BYTES, shared) else {
         count(&shared.counters.closed_full);
         return Err(Close);
     };
@@ -206,21 +211,21 @@ async fn write<S: Stream, F: Responders>(
 
 /// Counts a connection that failed, if it did because the client took nothing: the kernel's own patience
 /// (TCP_USER_TIMEOUT) may end before ours.
-fn count_lost<S: Stream, F: Responders>(error: &io::Error, shared: &Shared<S, F>) {
+fn count_lost<S, F: Responders>(error: &io::Error, shared: &Shared<S, F>) {
     if error.kind() == io::ErrorKind::TimedOut {
         count(&shared.counters.closed_slow);
     }
 }
 
 /// The message at the beginning of `octets`, if it is whole (RFC 1035 §4.2.2).
-fn next_message(octets: &[u8]) -> Option<&[u8]> {
+pub(super) fn next_message(octets: &[u8]) -> Option<&[u8]> {
     let (len, rest) = octets.split_first_chunk::<2>()?;
     rest.get(..usize::from(u16::from_be_bytes(*len)))
 }
 
 /// What has been received and not been answered. Between messages it takes `IDLE_BYTES`; it grows while a long message
 /// comes in, with the octets that have really come, and for clients that send many at a time.
-struct Incoming<'a, S: Stream, F: Responders> {
+struct Incoming<'a, S, F: Responders> {
     /// The octets; what is spare is read into.
     octets: Vec<u8>,
     /// What it holds of the memory that all connections share, beyond `IDLE_BYTES`.
@@ -231,7 +236,7 @@ struct Incoming<'a, S: Stream, F: Responders> {
     filled: bool,
 }
 
-impl<'a, S: Stream, F: Responders> Incoming<'a, S, F> {
+impl<'a, S, F: Responders> Incoming<'a, S, F> {
     /// Of the smallest size.
     fn new(shared: &'a Shared<S, F>) -> Self {
         Self { octets: Vec::with_capacity(IDLE_BYTES), hold: None, shared, filled: false }
@@ -269,28 +274,23 @@ impl<'a, S: Stream, F: Responders> Incoming<'a, S, F> {
 }
 
 /// Memory that a connection holds out of what all may hold together; given back when dropped.
-struct Hold<'a, S: Stream, F: Responders> {
+pub(super) struct Hold<'a, S, F: Responders> {
     /// How much.
     bytes: usize,
     /// Where it is counted.
     shared: &'a Shared<S, F>,
 }
 
-impl<'a, S: Stream, F: Responders> Hold<'a, S, F> {
+impl<'a, S, F: Responders> Hold<'a, S, F> {
     /// Takes hold of so many octets, if they are to be had.
-    fn take(bytes: usize, shared: &'a Shared<S, F>) -> Option<Self> {
-        let held = shared.buffers_bytes.get() + bytes;
-        if held > shared.limits.buffers_bytes_max {
-            return None;
-        }
-        shared.buffers_bytes.set(held);
-        Some(Self { bytes, shared })
+    pub(super) fn take(bytes: usize, shared: &'a Shared<S, F>) -> Option<Self> {
+        shared.hold(bytes).then(|| Self { bytes, shared })
     }
 }
 
-impl<S: Stream, F: Responders> Drop for Hold<'_, S, F> {
+impl<S, F: Responders> Drop for Hold<'_, S, F> {
     fn drop(&mut self) {
-        self.shared.buffers_bytes.set(self.shared.buffers_bytes.get() - self.bytes);
+        self.shared.let_go(self.bytes);
     }
 }
 

@@ -54,6 +54,8 @@ pub struct Totals {
     pub workers: Vec<WorkerTotals>,
     /// The TCP side.
     pub streams: StreamTotals,
+    /// The encrypted transports.
+    pub secure: StreamTotals,
 }
 
 impl Totals {

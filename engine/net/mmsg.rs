@@ -16,6 +16,7 @@ use super::counters::WorkerTotals;
 use super::datagram::{
     self, BUFFER_SIZE, CONTROL_AT, CONTROL_ROOM, Filled, MESSAGE_AT, MESSAGE_ROOM, NAME_AT, NAME_ROOM,
 };
+use super::orders::Orders;
 use super::socket::Endpoint;
 use super::stop::Stop;
 use super::worker::{PacketIo, Taken, Wait};
@@ -35,8 +36,8 @@ pub(super) struct Mmsg {
     receive_parts: Box<[libc::iovec]>,
     /// One for each entry of `send`.
     send_parts: Box<[libc::iovec]>,
-    /// The sockets in the order of `endpoints`, then the sign to stop.
-    polled: Box<[libc::pollfd]>,
+    /// The sign to stop, the sign that there are orders, then the sockets in the order of `endpoints`.
+    polled: Vec<libc::pollfd>,
     /// The last turn left something in a socket: there is no need to wait.
     more: bool,
     /// What has been received and not yet been answered; outlives a turn only when answering panicked.
@@ -58,9 +59,9 @@ struct Received {
 
 impl Mmsg {
     /// Prepares buffers and headers.
-    pub(super) fn open(endpoints: Vec<Endpoint>, stop: &Stop) -> Self {
-        let poll = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
-        let polled = endpoints.iter().map(Endpoint::raw).chain([stop.fd().as_raw_fd()]).map(poll).collect();
+    pub(super) fn open(endpoints: Vec<Endpoint>, orders: &Orders, stop: &Stop) -> Self {
+        let signs = [stop.fd().as_raw_fd(), orders.fd().as_raw_fd()];
+        let polled = signs.into_iter().chain(endpoints.iter().map(Endpoint::raw)).map(poll).collect();
         let buffers = Box::into_raw(vec![0u8; BATCH * BUFFER_SIZE].into_boxed_slice());
         let nothing = libc::iovec { iov_base: ptr::null_mut(), iov_len: 0 };
         let mut this = Self {
@@ -200,14 +201,13 @@ impl PacketIo for Mmsg {
         let mut taken = Taken::default();
         self.answer_batch(batch, true, tally);
         self.more = false;
-        for index in 0..self.polled.len() {
-            if self.polled[index].revents == 0 {
+        taken.stop = self.polled[0].revents != 0;
+        taken.orders = self.polled[1].revents != 0;
+        for index in 0..self.endpoints.len() {
+            if self.polled[SIGNS + index].revents == 0 {
                 continue;
             }
-            let Some(endpoint) = self.endpoints.get(index) else {
-                taken.stop = true;
-                continue;
-            };
+            let endpoint = &self.endpoints[index];
             match self.receive(endpoint.raw()) {
                 Ok(received) => {
                     taken.datagrams += received as u64;
@@ -220,6 +220,22 @@ impl PacketIo for Mmsg {
             }
         }
         taken
+    }
+
+    fn open(&mut self, endpoint: Endpoint) -> io::Result<()> {
+        self.polled.push(poll(endpoint.raw()));
+        self.endpoints.push(endpoint);
+        Ok(())
+    }
+
+    fn close(&mut self, listener: usize, at_once: bool) -> bool {
+        let Some(index) = self.endpoints.iter().position(|endpoint| endpoint.listener == listener) else { return true };
+        if !at_once && !self.endpoints[index].is_empty() {
+            return false;
+        }
+        self.endpoints.remove(index);
+        self.polled.remove(SIGNS + index);
+        true
     }
 
     fn close_door(&mut self) {
@@ -238,11 +254,19 @@ impl Drop for Mmsg {
     }
 }
 
+/// What is waited for at a descriptor.
+fn poll(fd: i32) -> libc::pollfd {
+    libc::pollfd { fd, events: libc::POLLIN, revents: 0 }
+}
+
 /// A header that points nowhere.
 fn empty_header() -> libc::mmsghdr {
     // SAFETY: all-zero is a valid mmsghdr: null pointers with length 0.
     unsafe { zeroed() }
 }
+
+/// Descriptors that are polled before the sockets.
+const SIGNS: usize = 2;
 
 /// Datagrams taken in one call. More would not lower the cost of a call noticeably, and delays the first answer.
 const BATCH: usize = 64;

@@ -9,6 +9,12 @@
 //!   implements the same trait and gets its row in `ways.rs`.
 //! - **The stream thread** (`stream.rs`, `connection.rs`), beside the workers and never on them, holds the TCP connections
 //!   over tokio-uring, or over tokio where io_uring is refused.
+//! - **The secure thread** (`secure/`) does the same over tokio for the encrypted transports; a transport is a row of the
+//!   match in `secure/mod.rs`, and those over QUIC have their room in `quic/`. What it costs to be greeted there is not
+//!   felt by the others.
+//!
+//! Listeners come and go while the threads run: [`Running::open`], [`Running::serve`] and [`Running::close`]; `orders.rs`
+//! is how a worker learns of it.
 //!
 //! An answer that has to be waited for is no affair of these threads: `later.rs` says where it is sent once it is there,
 //! and over UDP it does not come back to the worker at all.
@@ -16,16 +22,22 @@
 //! On a worker nothing is allocated, locked, logged or formatted per query, and no clock is read; buffers are made at
 //! start. All `unsafe` code of zonda lives in `ring.rs` with its parts, and in `mmsg.rs`.
 
+mod buffers;
+mod carried;
 mod connection;
 mod counters;
 mod datagram;
 mod error;
+mod http;
 mod later;
 mod mmsg;
 mod options;
+mod orders;
+mod quic;
 mod registry;
 mod ring;
 mod running;
+mod secure;
 mod socket;
 mod stop;
 mod stream;
@@ -35,27 +47,23 @@ mod transport;
 mod ways;
 mod worker;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
+use tokio_rustls::rustls::ServerConfig;
+
+#[doc(hidden)]
+pub use carried::fuzz_check as fuzz_carried;
 pub use counters::{StreamTotals, Totals, WorkerTotals};
 pub use error::NetError;
 pub use options::{IoChoice, Options, StreamLimits, Way, WayIn};
-pub use running::{Meter, Running, start};
+pub use running::{Meter, NewListeners, Running, start};
 
 use crate::plugin;
-pub use crate::plugin::{AHEAD, Arrival, Later, Timeouts, Transport};
+pub use crate::plugin::{AHEAD, Arrival, Caps, Later, Listener, Timeouts, Transport};
 use crate::plugin::{Server, Switch, Worker};
 
-/// An address to listen on, over UDP and TCP.
-///
-/// An IPv6 wildcard takes IPv6 only; who wants both families names both wildcards. With port 0 the system chooses one
-/// port for both transports, which [`Running::local_addrs`] tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Listener {
-    /// Where to listen.
-    pub addr: SocketAddr,
-}
+/// Listeners beyond those of the start that may be open at once.
+const LISTENERS_MORE: usize = 256;
 
 /// Answers messages on one thread. Made on that thread by [`Responders::responder`], it need not be `Send`.
 ///
@@ -73,6 +81,19 @@ pub trait Responder {
     fn timeouts(&self, _listener: usize) -> Option<Timeouts> {
         None
     }
+
+    /// What clients of a listener may have at once, at this moment.
+    fn caps(&mut self, _listener: usize) -> Caps {
+        Caps::default()
+    }
+
+    /// How TLS is spoken on a listener at this moment; None is clear text.
+    fn tls(&mut self, _listener: usize) -> Option<Arc<ServerConfig>> {
+        None
+    }
+
+    /// Told of the status of each response on a listener whose transport has such a thing.
+    fn count_status(&mut self, _listener: usize, _status: u16) {}
 }
 
 /// Makes the responders, one a thread.
@@ -117,6 +138,18 @@ impl Responder for Worker {
 
     fn timeouts(&self, listener: usize) -> Option<Timeouts> {
         Self::timeouts(self, listener)
+    }
+
+    fn caps(&mut self, listener: usize) -> Caps {
+        Self::caps(self, listener)
+    }
+
+    fn tls(&mut self, listener: usize) -> Option<Arc<ServerConfig>> {
+        Self::tls(self, listener)
+    }
+
+    fn count_status(&mut self, listener: usize, status: u16) {
+        Self::count_status(self, listener, status);
     }
 }
 

@@ -3,14 +3,22 @@
 use std::time::Duration;
 
 /// How to run the room.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// How many UDP workers; `None` is one for every CPU that the process may use.
     pub workers: Option<usize>,
     /// Which way in to use.
     pub io: IoChoice,
-    /// What a TCP client may do.
+    /// What a TCP client may do; much of it counts for the encrypted transports, too.
     pub streams: StreamLimits,
+    /// Connections of all encrypted transports at once. Each takes some ten kilobytes for its secrets.
+    pub secure_max: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { workers: None, io: IoChoice::default(), streams: StreamLimits::default(), secure_max: 2048 }
+    }
 }
 
 /// Which way in to use.

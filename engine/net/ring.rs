@@ -45,7 +45,7 @@ mod window;
 
 use std::io;
 use std::mem::zeroed;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, RawFd};
 use std::ptr;
 use std::time::{Duration, Instant};
 
@@ -57,13 +57,14 @@ pub(super) use self::probe::probe;
 use self::buffers::{Buffers, Completion, Step};
 use self::memory::Memory;
 use self::window::Window;
-use super::Batch;
 use super::counters::WorkerTotals;
 use super::datagram::{self, CONTROL_AT, CONTROL_ROOM, Filled, MESSAGE_AT, NAME_AT, NAME_ROOM};
 use super::error::Plain;
+use super::orders::Orders;
 use super::socket::Endpoint;
 use super::stop::Stop;
 use super::worker::{PacketIo, Taken, Wait};
+use super::{Batch, LISTENERS_MORE};
 
 /// The way in over io_uring, for one thread: it must be used on the thread that made it.
 pub(super) struct Ring {
@@ -75,8 +76,10 @@ pub(super) struct Ring {
     receive_headers: Box<[libc::msghdr]>,
     /// One for each buffer: the message of a SENDMSG.
     send_headers: Box<[SendHeader]>,
-    /// The sockets, in the order in which they are registered.
-    endpoints: Vec<Endpoint>,
+    /// The sockets, each at the place at which it is registered.
+    endpoints: Vec<Option<Endpoint>>,
+    /// What becomes readable when there are orders.
+    bell: RawFd,
     /// What this kernel can do.
     features: Features,
     /// The completions that are being worked on.
@@ -101,7 +104,12 @@ pub(super) struct Features {
 
 impl Ring {
     /// Makes the ring and arms all sockets. The error names the step that failed.
-    pub(super) fn open(endpoints: Vec<Endpoint>, stop: &Stop, features: Features) -> Result<Self, String> {
+    pub(super) fn open(
+        endpoints: Vec<Endpoint>,
+        orders: &Orders,
+        stop: &Stop,
+        features: Features,
+    ) -> Result<Self, String> {
         let ring = build().map_err(|e| failed("io_uring_setup", &e))?;
         let missing = [
             ("lossless completions", ring.params().is_feature_nodrop()),
@@ -112,26 +120,29 @@ impl Ring {
             return Err(format!("this kernel's io_uring lacks {name}"));
         }
         let memory = Memory::register(&ring).map_err(|e| failed("io_uring_register (buffers)", &e))?;
-        let files: Vec<_> = endpoints.iter().map(Endpoint::raw).collect();
+        let mut files: Vec<_> = endpoints.iter().map(Endpoint::raw).collect();
+        files.resize(endpoints.len() + SPARE_PLACES, NO_FILE);
         ring.submitter().register_files(&files).map_err(|e| failed("io_uring_register (files)", &e))?;
         let mut ring = Self {
-            receive_headers: vec![receive_header(); endpoints.len()].into_boxed_slice(),
+            receive_headers: vec![receive_header(); files.len()].into_boxed_slice(),
             send_headers: send_headers(&memory),
             buffers: Buffers::new(memory, BUFFERS, endpoints.len()),
             ring,
-            endpoints,
+            endpoints: endpoints.into_iter().map(Some).collect(),
+            bell: orders.fd().as_raw_fd(),
             features,
             window: Window::default(),
         };
-        ring.watch_stop(stop.fd());
+        ring.watch(stop.fd().as_raw_fd(), Kind::Stop);
+        ring.watch(ring.bell, Kind::Orders);
         ring.arm();
         ring.wait(Wait::Look).map_err(|e| failed("io_uring_enter", &e))?;
         Ok(ring)
     }
 
-    /// Asks for a completion when the sign to stop is given.
-    fn watch_stop(&mut self, fd: BorrowedFd<'_>) {
-        let entry = opcode::PollAdd::new(Fd(fd.as_raw_fd()), libc::POLLIN as u32).build().user_data(tag(Kind::Stop, 0));
+    /// Asks for a completion when a descriptor becomes readable.
+    fn watch(&mut self, fd: RawFd, kind: Kind) {
+        let entry = opcode::PollAdd::new(Fd(fd), libc::POLLIN as u32).build().user_data(tag(kind, 0));
         // SAFETY: a poll uses no memory of ours, and the kernel keeps the file open by itself.
         unsafe { self.ring.submission().push(&entry) }.ok();
     }
@@ -154,6 +165,23 @@ impl Ring {
     fn collect_sent(&mut self) {
         if self.ring.submission().is_empty() {
             self.buffers.all_taken();
+        }
+    }
+
+    /// Closes the sockets that the kernel is through with. Nothing may be sent to their places any more: the queue has to
+    /// be empty.
+    #[cold]
+    fn let_go(&mut self) {
+        self.ring.submit().ok();
+        self.collect_sent();
+        if !self.ring.submission().is_empty() {
+            return;
+        }
+        while let Some(place) = self.buffers.take_left() {
+            self.ring.submitter().register_files_update(place as u32, &[NO_FILE]).ok();
+            if let Some(endpoint) = self.endpoints.get_mut(place) {
+                *endpoint = None;
+            }
         }
     }
 }
@@ -193,7 +221,7 @@ impl PacketIo for Ring {
                     break;
                 }
                 for (place, completion) in self.window.iter() {
-                    let Some(endpoint) = self.endpoints.get(completion.socket) else { continue };
+                    let Some(Some(endpoint)) = self.endpoints.get(completion.socket) else { continue };
                     if let Some(id) = completion.datagram(BUFFERS) {
                         // SAFETY: the completion names the buffer, so it is T's. The reference ends here.
                         let buffer = unsafe { self.buffers.home().buffer(id) };
@@ -209,9 +237,13 @@ impl PacketIo for Ring {
                         taken.stop = true;
                         continue;
                     }
+                    Step::Orders => {
+                        taken.orders = true;
+                        continue;
+                    }
                     Step::Nothing => continue,
                 };
-                let Some(endpoint) = self.endpoints.get(completion.socket) else {
+                let Some(Some(endpoint)) = self.endpoints.get(completion.socket) else {
                     self.buffers.give_back();
                     continue;
                 };
@@ -263,15 +295,56 @@ impl PacketIo for Ring {
             }
             self.arm();
         }
+        if self.buffers.any_left() {
+            self.let_go();
+        }
+        if taken.orders {
+            self.watch(self.bell, Kind::Orders);
+        }
         taken
     }
 
+    fn open(&mut self, endpoint: Endpoint) -> io::Result<()> {
+        let place =
+            self.buffers.open(self.receive_headers.len()).ok_or_else(|| io::Error::other("no place is left"))?;
+        if let Err(error) = self.ring.submitter().register_files_update(place as u32, &[endpoint.raw()]) {
+            self.buffers.close(place);
+            return Err(error);
+        }
+        self.endpoints.resize_with(self.endpoints.len().max(place + 1), || None);
+        self.endpoints[place] = Some(endpoint);
+        self.arm();
+        Ok(())
+    }
+
+    fn close(&mut self, listener: usize, at_once: bool) -> bool {
+        let is_it = |endpoint: &&Endpoint| endpoint.listener == listener;
+        let Some((place, endpoint)) = self
+            .endpoints
+            .iter()
+            .enumerate()
+            .find_map(|(place, endpoint)| endpoint.as_ref().filter(is_it).map(|endpoint| (place, endpoint)))
+        else {
+            return true;
+        };
+        if !at_once && !endpoint.is_empty() {
+            return false;
+        }
+        if self.buffers.close(place) {
+            let entry =
+                opcode::AsyncCancel::new(tag(Kind::Receive, place as u32)).build().user_data(tag(Kind::Cancel, 0));
+            // SAFETY: a cancel uses no memory of ours.
+            unsafe { self.ring.submission().push(&entry) }.ok();
+        }
+        true
+    }
+
     fn close_door(&mut self) {
-        self.endpoints.iter().for_each(Endpoint::close_door);
+        self.endpoints.iter().flatten().for_each(Endpoint::close_door);
     }
 
     fn is_awaited(&self) -> bool {
-        self.endpoints.iter().any(Endpoint::is_awaited)
+        self.endpoints.iter().flatten().any(Endpoint::is_awaited)
     }
 }
 
@@ -377,6 +450,8 @@ enum Kind {
     Send,
     /// The sign to stop.
     Stop,
+    /// The sign that there are orders.
+    Orders,
     /// The end of all others.
     #[default]
     Cancel,
@@ -393,6 +468,7 @@ fn untag(user_data: u64) -> (Kind, u32) {
         0 => Kind::Receive,
         1 => Kind::Send,
         2 => Kind::Stop,
+        3 => Kind::Orders,
         _ => Kind::Cancel,
     };
     (kind, user_data as u32)
@@ -414,6 +490,12 @@ fn failed(step: &str, error: &io::Error) -> String {
 
 /// Buffers of one worker. A power of two, as the buffer ring demands. 4 MiB; a batch is as large as this at most.
 const BUFFERS: u16 = 1024;
+
+/// Places for sockets beyond those of the start.
+const SPARE_PLACES: usize = LISTENERS_MORE;
+
+/// What stands at a place without a socket.
+const NO_FILE: RawFd = -1;
 
 /// Submission queue: every buffer may be sent from, every socket be armed.
 const SUBMISSIONS: u32 = 2 * BUFFERS as u32;

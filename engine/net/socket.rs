@@ -1,6 +1,7 @@
 //! Opening sockets, and what each is set to.
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
@@ -11,13 +12,14 @@ use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 
 use super::{Listener, NetError};
+use crate::plugin::corefile::Scheme;
 
 /// A UDP socket of one worker, and what its datagrams have in common.
 #[derive(Debug)]
 pub(super) struct Endpoint {
     /// The socket; answers that come later hold on to it weakly.
     pub(super) socket: Arc<Socket>,
-    /// Index of the listener.
+    /// The number of the listener.
     pub(super) listener: usize,
     /// The address it is bound to, with the port the system chose.
     pub(super) local: SocketAddr,
@@ -37,47 +39,67 @@ impl Endpoint {
         Arc::weak_count(&self.socket) > 0
     }
 
+    /// Whether nothing waits in it to be taken.
+    pub(super) fn is_empty(&self) -> bool {
+        let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+        let peeked = self.socket.recv_with_flags(&mut [MaybeUninit::uninit()], flags);
+        peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
     /// Lets nothing more in; what has come in stays to be read. Without it a socket under load would never be drained.
     pub(super) fn close_door(&self) {
-        let drop_all = [SockFilter::new(libc::BPF_RET as u16, 0, 0, 0)];
-        // Where filters are forbidden the grace time ends the draining instead.
-        self.socket.attach_filter(&drop_all).ok();
+        close_door(&self.socket);
     }
 }
 
-/// The sockets of one listener: a UDP socket for each worker, one for TCP, all on one port.
+/// The same for any UDP socket.
+pub(super) fn close_door(socket: &Socket) {
+    let drop_all = [SockFilter::new(libc::BPF_RET as u16, 0, 0, 0)];
+    // Where filters are forbidden the grace time ends the draining instead.
+    socket.attach_filter(&drop_all).ok();
+}
+
+/// The sockets of one listener: for plain DNS a UDP socket for each worker and one for TCP, all on one port; else one.
+#[derive(Debug)]
 pub(super) struct Opened {
-    /// One for each worker.
+    /// The number of the listener.
+    pub(super) number: usize,
+    /// How queries come in.
+    pub(super) scheme: Scheme,
+    /// One for each worker, of plain DNS.
     pub(super) udp: Vec<Endpoint>,
-    /// Listening.
-    pub(super) tcp: Socket,
+    /// The one of the stream threads: a listening one, or a bound one for QUIC.
+    pub(super) stream: Socket,
     /// The address with its port.
     pub(super) local: SocketAddr,
 }
 
-/// Opens all sockets of a listener. With port 0 the port that TCP got may be taken for UDP; then another is tried.
+/// Opens all sockets of a listener beside those that are open `already`. With port 0 the port that TCP got may be taken
+/// for UDP; then another is tried.
 pub(super) fn open(
-    index: usize,
-    listeners: &[Listener],
+    number: usize,
+    listener: Listener,
+    mut already: impl Iterator<Item = SocketAddr>,
     workers: usize,
     write_timeout: Duration,
 ) -> Result<Opened, NetError> {
-    let addr = listeners[index].addr;
-    let overlaps = listeners[..index].iter().any(|earlier| overlap(earlier.addr, addr));
+    let addr = listener.addr;
+    let overlaps = already.any(|earlier| overlap(earlier, addr));
     let mut attempts = if addr.port() == 0 { PORT_ATTEMPTS } else { 1 };
     loop {
         attempts -= 1;
-        match open_once(index, addr, overlaps, workers, write_timeout) {
+        match open_once(number, listener, overlaps, workers, write_timeout) {
             Err(NetError::Listen { source, .. }) if attempts > 0 && source.kind() == io::ErrorKind::AddrInUse => {}
             done => return done,
         }
     }
 }
 
-/// Whether one of two addresses is a wildcard that covers the other.
-fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
-    let wildcard = one.ip().is_unspecified() || other.ip().is_unspecified();
-    wildcard && one.is_ipv4() == other.is_ipv4() && one.port() == other.port() && one.port() != 0
+/// Whether two addresses are the same, as for a moment when the scheme of one changes, or one is a wildcard that covers the
+/// other.
+pub(super) fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let covers = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
+    covers && one.is_ipv4() == other.is_ipv4() && one.port() == other.port() && one.port() != 0
 }
 
 /// One attempt of [`open`].
@@ -86,32 +108,36 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
 /// of UDP sockets unnoticed and taking a part of the queries away from the first. Only where a listener of our own
 /// `overlaps` the address is shared, with that.
 fn open_once(
-    index: usize,
-    addr: SocketAddr,
+    number: usize,
+    Listener { scheme, addr }: Listener,
     overlaps: bool,
     workers: usize,
     write_timeout: Duration,
 ) -> Result<Opened, NetError> {
     let listen = |network| move |(step, source)| NetError::Listen { network, addr, step, source };
-    let tcp = tcp_socket(addr, overlaps, write_timeout).map_err(listen("tcp"))?;
+    let stream = match scheme.transport().network() {
+        "udp" => udp_socket(addr, false).map_err(listen("udp"))?,
+        _ => tcp_socket(addr, overlaps, write_timeout).map_err(listen("tcp"))?,
+    };
     let mut local = addr;
-    let bound = tcp.local_addr().ok().and_then(|bound| bound.as_socket());
+    let bound = stream.local_addr().ok().and_then(|bound| bound.as_socket());
     local.set_port(bound.map_or(0, |bound| bound.port()));
     let mut udp = Vec::with_capacity(workers);
+    let workers = if scheme == Scheme::Dns { workers } else { 0 };
     for _ in 0..workers {
-        let socket = udp_socket(local).map_err(listen("udp"))?;
-        udp.push(Endpoint { socket: Arc::new(socket), listener: index, local, wildcard: addr.ip().is_unspecified() });
+        let socket = udp_socket(local, true).map_err(listen("udp"))?;
+        udp.push(Endpoint { socket: Arc::new(socket), listener: number, local, wildcard: addr.ip().is_unspecified() });
     }
-    Ok(Opened { udp, tcp, local })
+    Ok(Opened { number, scheme, udp, stream, local })
 }
 
 /// The step that failed, and why.
 type Failure = (&'static str, io::Error);
 
-/// Opens a UDP socket that shares its address with those of the other workers.
-fn udp_socket(addr: SocketAddr) -> Result<Socket, Failure> {
+/// Opens a UDP socket, which may share its address with those of other workers.
+fn udp_socket(addr: SocketAddr, is_shared: bool) -> Result<Socket, Failure> {
     let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP)).map_err(|e| ("socket", e))?;
-    socket.set_reuse_port(true).map_err(|e| ("setsockopt", e))?;
+    socket.set_reuse_port(is_shared).map_err(|e| ("setsockopt", e))?;
     // Bursts wait here while a worker is busy. The kernel caps both at net.core.{r,w}mem_max, so this cannot fail.
     socket.set_recv_buffer_size(SOCKET_BUFFER_BYTES).ok();
     socket.set_send_buffer_size(SOCKET_BUFFER_BYTES).ok();
@@ -124,7 +150,7 @@ fn udp_socket(addr: SocketAddr) -> Result<Socket, Failure> {
     } else if wildcard {
         setsockopt(&socket, sockopt::Ipv4PacketInfo, &true).map_err(|e| ("setsockopt", e.into()))?;
     }
-    socket.bind(&addr.into()).map_err(|e| ("bind", e))?;
+    bind_patiently(&socket, addr).map_err(|e| ("bind", e))?;
     Ok(socket)
 }
 
@@ -150,7 +176,7 @@ fn tcp_socket(addr: SocketAddr, overlaps: bool, write_timeout: Duration) -> Resu
 }
 
 /// Binds; an address that is taken is tried again for a while: the kernel takes down a ring, and the listening sockets
-/// that it holds, a moment after their process is gone.
+/// that it holds, a moment after their process is gone, and a socket of QUIC outlives its last connection by a moment.
 fn bind_patiently(socket: &Socket, addr: SocketAddr) -> io::Result<()> {
     let end = Instant::now() + LINGER_WAIT;
     loop {

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 /// Shared by all threads of one [`Running`](super::Running).
 #[derive(Debug)]
@@ -14,8 +14,8 @@ pub(super) struct Stop {
     reader: PipeReader,
     /// The end whose closing is the sign.
     writer: Mutex<Option<PipeWriter>>,
-    /// The same sign for the stream thread.
-    notify: Notify,
+    /// The same sign for the stream threads.
+    asked: watch::Sender<bool>,
     /// When draining ends.
     deadline: OnceLock<Instant>,
 }
@@ -24,7 +24,12 @@ impl Stop {
     /// Makes the pipe.
     pub(super) fn new() -> io::Result<Self> {
         let (reader, writer) = io::pipe()?;
-        Ok(Self { reader, writer: Mutex::new(Some(writer)), notify: Notify::new(), deadline: OnceLock::new() })
+        Ok(Self {
+            reader,
+            writer: Mutex::new(Some(writer)),
+            asked: watch::Sender::new(false),
+            deadline: OnceLock::new(),
+        })
     }
 
     /// Tells all threads to finish within `grace`. Only the first call counts.
@@ -32,7 +37,7 @@ impl Stop {
         let now = Instant::now();
         self.deadline.get_or_init(|| now.checked_add(grace).unwrap_or(now));
         self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        self.notify.notify_one();
+        self.asked.send_replace(true);
     }
 
     /// What is left of the grace time; nothing before [`ask`](Self::ask).
@@ -40,9 +45,10 @@ impl Stop {
         self.deadline.get().map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
-    /// Waits for the sign, on the stream thread.
+    /// Waits for the sign, on a stream thread.
     pub(super) async fn asked(&self) {
-        self.notify.notified().await;
+        // The sender is here.
+        let _ = self.asked.subscribe().wait_for(|asked| *asked).await;
     }
 
     /// The descriptor that becomes readable.

@@ -1,7 +1,8 @@
-//! The stream thread: takes connections, keeps their number in bounds, and ends them when it is told to stop.
+//! A stream thread: takes connections, keeps their number in bounds, and ends them when it is told to stop.
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::marker::PhantomData;
 use std::net::{Shutdown, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
@@ -9,31 +10,60 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::Socket;
-use tokio::sync::Notify;
-use tokio::task::{LocalSet, spawn_local};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::{JoinHandle, LocalSet, spawn_local};
 use tokio::time::{Instant, sleep, timeout};
+use tokio_rustls::rustls::ServerConfig;
 
-use super::connection;
+use super::buffers::Buffers;
 use super::counters::StreamCounters;
-use super::error::Plain;
 use super::later::Answers;
 use super::options::StreamLimits;
-use super::registry::Registry;
+use super::quic::Peers;
+use super::registry::{Id, Registry};
 use super::stop::Stop;
 use super::transport::{Acceptor, Stream};
-use super::{Arrival, Batch, Responder, Responders, socket};
+use super::{Arrival, Batch, Caps, Later, Responder, Responders, connection, error, socket};
 use crate::log;
+use crate::plugin::corefile::Scheme;
+
+/// A listener of the thread. It is closed by shutting its socket down.
+#[derive(Debug)]
+pub(super) struct Listening {
+    /// Its number.
+    pub(super) number: usize,
+    /// What is spoken on its connections.
+    pub(super) scheme: Scheme,
+    /// The socket.
+    pub(super) socket: Socket,
+    /// The address with its port.
+    pub(super) local: SocketAddr,
+}
+
+/// What the thread is told while it runs.
+#[derive(Debug)]
+pub(super) enum Change {
+    /// Another listener is to be served.
+    Open(Listening),
+    /// One over UDP, by its number, is not to be served any more: nothing can be seen at its socket.
+    Close(usize),
+}
 
 /// What is shared by the connections of the thread.
 pub(super) struct Shared<S, F: Responders> {
     /// Who is connected.
     pub(super) registry: RefCell<Registry<S>>,
+    /// Who is connected over QUIC.
+    pub(super) quic: Rc<Peers>,
     /// What they may take.
     pub(super) limits: StreamLimits,
     /// What has happened.
     pub(super) counters: Arc<StreamCounters>,
-    /// Octets that connections hold in buffers, as `StreamLimits::buffers_bytes_max` counts them.
-    pub(super) buffers_bytes: Cell<usize>,
+    /// What connections hold in buffers, as `StreamLimits::buffers_bytes_max` counts it.
+    pub(super) buffers: Arc<Buffers>,
+    /// Requests over HTTP that are under way.
+    pub(super) requests: Cell<usize>,
     /// The responder, and the only buffer that answers are made in.
     answering: RefCell<(F::R, Box<[u8]>)>,
     /// Makes another responder after a panic.
@@ -41,6 +71,9 @@ pub(super) struct Shared<S, F: Responders> {
     /// Told whenever a connection has ended.
     ended: Notify,
 }
+
+/// Is told an answer, or None for silence.
+type Waiting = oneshot::Receiver<Option<Vec<u8>>>;
 
 /// What one connection may take.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +84,54 @@ pub(super) struct Times {
     pub(super) queries_max: u64,
 }
 
-impl<S: Stream, F: Responders> Shared<S, F> {
+/// What is spoken on a thread's connections.
+pub(super) trait Speaker: Sized + 'static {
+    /// What its connections are called.
+    const NAME: &'static str;
+
+    /// What takes connections.
+    type Acceptor: Acceptor;
+
+    /// Begins to serve a listener; the task ends once the listener is closed and lets its connections go then.
+    fn listen<F: Responders>(listening: Listening, shared: &SharedOf<Self, F>) -> io::Result<JoinHandle<()>> {
+        listen::<Self, F>(listening, shared)
+    }
+
+    /// Serves a connection until either side has had enough.
+    async fn serve<F: Responders>(
+        scheme: Scheme,
+        id: Id,
+        stream: Rc<StreamOf<Self>>,
+        arrival: Arrival,
+        shared: &SharedOf<Self, F>,
+    );
+}
+
+/// A connection of a speaker's.
+pub(super) type StreamOf<P> = <<P as Speaker>::Acceptor as Acceptor>::Stream;
+
+/// What a speaker's connections share.
+pub(super) type SharedOf<P, F> = Rc<Shared<StreamOf<P>, F>>;
+
+/// Plain DNS over TCP (RFC 7766).
+pub(super) struct Plain<A>(PhantomData<A>);
+
+impl<A: Acceptor> Speaker for Plain<A> {
+    const NAME: &'static str = "TCP";
+    type Acceptor = A;
+
+    async fn serve<F: Responders>(
+        _: Scheme,
+        id: Id,
+        stream: Rc<A::Stream>,
+        arrival: Arrival,
+        shared: &SharedOf<Self, F>,
+    ) {
+        connection::serve(id, &*stream, arrival, shared).await;
+    }
+}
+
+impl<S, F: Responders> Shared<S, F> {
     /// What a client of this listener may take.
     pub(super) fn times(&self, listener: usize) -> Times {
         let timeouts = self.answering.borrow().0.timeouts(listener).unwrap_or_default();
@@ -63,9 +143,61 @@ impl<S: Stream, F: Responders> Shared<S, F> {
         }
     }
 
+    /// What clients of this listener may have at once.
+    pub(super) fn caps(&self, listener: usize) -> Caps {
+        self.answering.borrow_mut().0.caps(listener)
+    }
+
+    /// How TLS is spoken on a listener at this moment.
+    pub(super) fn tls(&self, listener: usize) -> Option<Arc<ServerConfig>> {
+        self.answering.borrow_mut().0.tls(listener)
+    }
+
     /// Has a message answered and appends the answer behind its length, or has it answered later. False: the client is to
     /// be let go.
     pub(super) fn answer(&self, message: &[u8], arrival: &Arrival, out: &mut Vec<u8>, answers: &mut Answers) -> bool {
+        let take = |answer: &[u8]| {
+            // What is longer has been taken for silence.
+            out.extend_from_slice(&(answer.len() as u16).to_be_bytes());
+            out.extend_from_slice(answer);
+        };
+        self.answer_with(message, arrival, take, |later| answers.start(later))
+    }
+
+    /// The same for a message that comes alone: its answer, once it is there; None is silence.
+    pub(super) async fn exchange(&self, message: &[u8], arrival: &Arrival) -> Option<Vec<u8>> {
+        let waiting = match self.begin(message, arrival)? {
+            Ok(answer) => return Some(answer),
+            Err(waiting) => waiting,
+        };
+        let answer = waiting.await.ok().flatten()?;
+        self.counters.answered.add(1);
+        Some(answer)
+    }
+
+    /// The answer if it is there at once, else what is told of it. Not a part of the future that waits, which is small so.
+    fn begin(&self, message: &[u8], arrival: &Arrival) -> Option<Result<Vec<u8>, Waiting>> {
+        let (mut now, mut later) = (None, None);
+        if !self.answer_with(message, arrival, |answer| now = Some(answer.to_vec()), |waits| later = Some(waits)) {
+            return None;
+        }
+        let Some(later) = later else { return now.map(Ok) };
+        let (sender, receiver) = oneshot::channel();
+        later.start(move |answer| {
+            // The client may be gone.
+            let _ = sender.send(answer.map(<[u8]>::to_vec));
+        });
+        Some(Err(receiver))
+    }
+
+    /// Has a message answered, now or later. False is silence.
+    fn answer_with(
+        &self,
+        message: &[u8],
+        arrival: &Arrival,
+        now: impl FnOnce(&[u8]),
+        later: impl FnOnce(Later),
+    ) -> bool {
         self.counters.received.add(1);
         let (responder, buffer) = &mut *self.answering.borrow_mut();
         let Some(room) = buffer.get_mut(..message.len()) else {
@@ -77,8 +209,8 @@ impl<S: Stream, F: Responders> Shared<S, F> {
             let mut batch = responder.batch();
             batch.read(0, message, arrival.listener);
             let len = batch.answer(0, buffer, message.len(), arrival);
-            if let (None, Some(later)) = (len, batch.later()) {
-                answers.start(*later);
+            if let (None, Some(waits)) = (len, batch.later()) {
+                later(*waits);
                 return Some(0);
             }
             len
@@ -88,27 +220,40 @@ impl<S: Stream, F: Responders> Shared<S, F> {
             *responder = self.responders.responder();
             None
         });
-        let Some((answer, len)) = len.and_then(|len| Some((buffer.get(..len)?, u16::try_from(len).ok()?))) else {
+        let Some(answer) = len.and_then(|len| buffer.get(..len)) else {
             return false;
         };
-        if len == 0 {
-            return true;
+        if !answer.is_empty() {
+            now(answer);
+            self.counters.answered.add(1);
         }
-        out.extend_from_slice(&len.to_be_bytes());
-        out.extend_from_slice(answer);
-        self.counters.answered.add(1);
         true
     }
 
+    /// Counts a status that a client was told instead of an answer, or with it.
+    pub(super) fn count_status(&self, listener: usize, status: u16) {
+        self.answering.borrow_mut().0.count_status(listener, status);
+    }
+
+    /// Takes octets out of what all connections may hold in buffers, if they are to be had.
+    pub(super) fn hold(&self, bytes: usize) -> bool {
+        self.buffers.take(bytes)
+    }
+
+    /// Gives them back.
+    pub(super) fn let_go(&self, bytes: usize) {
+        self.buffers.give_back(bytes);
+    }
+
     /// Counts the connections for those who watch.
-    fn count_open(&self) {
-        self.counters.open.set(self.registry.borrow().len() as u64);
+    pub(super) fn count_open(&self) {
+        self.counters.open.set((self.registry.borrow().len() + self.quic.count()) as u64);
     }
 }
 
 /// Runs the thread over tokio-uring, until told to stop. Where it cannot be had after all, over tokio.
 pub(super) fn run_ring<F: Responders>(
-    sockets: Vec<(Socket, SocketAddr)>,
+    changes: UnboundedReceiver<Change>,
     responders: Arc<F>,
     limits: StreamLimits,
     counters: Arc<StreamCounters>,
@@ -118,15 +263,16 @@ pub(super) fn run_ring<F: Responders>(
     let mut builder = tokio_uring::builder();
     builder.entries(SUBMISSIONS).uring_builder(tokio_uring::uring_builder().setup_cqsize(COMPLETIONS));
     match tokio_uring::Runtime::new(&builder) {
-        Ok(runtime) => runtime
-            .block_on(serve::<tokio_uring::net::TcpListener, F>(sockets, responders, limits, counters, stop, ready)),
-        Err(_) => run_poll(sockets, responders, limits, counters, stop, ready),
+        Ok(runtime) => runtime.block_on(serve::<Plain<tokio_uring::net::TcpListener>, F>(
+            changes, responders, limits, counters, stop, ready,
+        )),
+        Err(_) => run_poll::<Plain<_>, F>(changes, responders, limits, counters, stop, ready),
     }
 }
 
 /// Runs the thread over tokio.
-pub(super) fn run_poll<F: Responders>(
-    sockets: Vec<(Socket, SocketAddr)>,
+pub(super) fn run_poll<P: Speaker<Acceptor = tokio::net::TcpListener>, F: Responders>(
+    changes: UnboundedReceiver<Change>,
     responders: Arc<F>,
     limits: StreamLimits,
     counters: Arc<StreamCounters>,
@@ -134,13 +280,13 @@ pub(super) fn run_poll<F: Responders>(
     ready: impl FnOnce(),
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let serving = serve::<tokio::net::TcpListener, F>(sockets, responders, limits, counters, stop, ready);
+    let serving = serve::<P, F>(changes, responders, limits, counters, stop, ready);
     LocalSet::new().block_on(&runtime, serving)
 }
 
-/// The thread, on whichever runtime.
-async fn serve<A: Acceptor, F: Responders>(
-    sockets: Vec<(Socket, SocketAddr)>,
+/// The thread, on whichever runtime. It is ready once it has taken the sockets that are there already.
+async fn serve<P: Speaker, F: Responders>(
+    mut changes: UnboundedReceiver<Change>,
     responders: Arc<F>,
     limits: StreamLimits,
     counters: Arc<StreamCounters>,
@@ -149,41 +295,75 @@ async fn serve<A: Acceptor, F: Responders>(
 ) -> io::Result<()> {
     let files_max = socket::files_max();
     let connections_max = limits.connections_max.min(files_max.saturating_sub(FILES_KEPT).max(1));
-    if connections_max < limits.connections_max {
+    // Of encrypted transports that nobody listens on nothing has to be said.
+    if connections_max < limits.connections_max && !changes.is_empty() {
+        let name = P::NAME;
         log::warning(&format!(
-            "{connections_max} TCP connections at once instead of {}: no more than {files_max} files may be open (`ulimit -n`)",
+            "{connections_max} {name} connections at once instead of {}: no more than {files_max} files may be open (`ulimit -n`)",
             limits.connections_max
         ));
     }
-    let shared = Rc::new(Shared {
+    let shared: SharedOf<P, F> = Rc::new(Shared {
         registry: RefCell::new(Registry::new(connections_max, limits.per_source_max)),
+        quic: Rc::new(Peers::new(limits.connections_max, limits.per_source_max)),
+        buffers: Arc::new(Buffers::new(limits.buffers_bytes_max)),
         limits,
         counters,
-        buffers_bytes: Cell::new(0),
+        requests: Cell::new(0),
         answering: RefCell::new((responders.responder(), vec![0; ANSWER_MAX].into_boxed_slice())),
         responders,
         ended: Notify::new(),
     });
     let mut accepting = Vec::new();
-    for (index, (socket, local)) in sockets.into_iter().enumerate() {
-        let acceptor = A::from_socket(socket)?;
-        accepting.push(spawn_local(accept::<A, F>(acceptor, index, local, Rc::clone(&shared))));
+    while let Ok(change) = changes.try_recv() {
+        if let Change::Open(listening) = change {
+            accepting.push(P::listen(listening, &shared)?);
+        }
     }
     ready();
-    stop.asked().await;
+    loop {
+        let change = tokio::select! {
+            () = stop.asked() => break,
+            Some(change) = changes.recv() => change,
+        };
+        accepting.retain(|task| !task.is_finished());
+        let listening = match change {
+            Change::Open(listening) => listening,
+            Change::Close(number) => {
+                shared.quic.close(number);
+                continue;
+            }
+        };
+        let (scheme, local) = (listening.scheme, listening.local);
+        match P::listen(listening, &shared) {
+            Ok(task) => accepting.push(task),
+            Err(error) => log::error(&format!("listen {} {local}: {}", scheme.name(), error::Plain(&error))),
+        }
+    }
     for task in accepting {
         task.abort();
     }
-    end(&shared, stop.left()).await;
+    tokio::join!(end(&shared, stop.left()), shared.quic.end(stop.left()));
     Ok(())
 }
 
-/// Takes the connections of one listener, for ever.
-async fn accept<A: Acceptor, F: Responders>(
-    acceptor: A,
+/// Begins to take the connections of a listener over TCP.
+pub(super) fn listen<P: Speaker, F: Responders>(
+    Listening { number, scheme, socket, local }: Listening,
+    shared: &SharedOf<P, F>,
+) -> io::Result<JoinHandle<()>> {
+    let acceptor = P::Acceptor::from_socket(socket)?;
+    Ok(spawn_local(accept::<P, F>(acceptor, number, scheme, local, Rc::clone(shared))))
+}
+
+/// Takes the connections of one listener until it is shut down; then those that are there are let go once they have the
+/// answers to what they have sent.
+async fn accept<P: Speaker, F: Responders>(
+    acceptor: P::Acceptor,
     listener: usize,
+    scheme: Scheme,
     bound: SocketAddr,
-    shared: Rc<Shared<A::Stream, F>>,
+    shared: SharedOf<P, F>,
 ) {
     let mut told: Option<Instant> = None;
     loop {
@@ -191,13 +371,15 @@ async fn accept<A: Acceptor, F: Responders>(
             Ok(accepted) => accepted,
             // The client is gone already, or the network has a word; the next one may do better.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
+            // The socket does not listen any more.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => break,
             Err(error) => {
                 // Out of files or memory: an idle connection gives way, and the thread takes a rest.
                 if told.is_none_or(|told| told.elapsed() > TELL_PAUSE) {
                     told = Some(Instant::now());
                     log::warning(&format!(
                         "listen tcp {bound}: cannot accept connections: {}; idle ones give way",
-                        Plain(&error)
+                        error::Plain(&error)
                     ));
                 }
                 let oldest = shared.registry.borrow_mut().remove_oldest_idle();
@@ -212,21 +394,22 @@ async fn accept<A: Acceptor, F: Responders>(
         shared.counters.accepted.add(1);
         let local = stream.local_addr().unwrap_or(bound);
         let stream = Rc::new(stream);
-        let admitted = shared.registry.borrow_mut().admit(client.ip(), Rc::clone(&stream));
+        let listener_max = shared.caps(listener).connections_max;
+        let admitted = shared.registry.borrow_mut().admit(client.ip(), listener, listener_max, Rc::clone(&stream));
         let Ok((id, evicted)) = admitted else {
             shared.counters.closed_full.add(1);
             continue;
         };
-        if let Some(evicted) = evicted {
+        for evicted in evicted {
             shared.counters.closed_full.add(1);
             // Its read ends with nothing, and its task with it.
             evicted.shutdown(Shutdown::Both);
         }
         shared.count_open();
-        let arrival = Arrival { client, local, transport: super::Transport::Tcp, listener, idle: None };
+        let arrival = Arrival { client, local, transport: scheme.transport(), listener, idle: None };
         let shared = Rc::clone(&shared);
         spawn_local(async move {
-            connection::serve(id, &*stream, arrival, &shared).await;
+            P::serve(scheme, id, Rc::clone(&stream), arrival, &shared).await;
             // Ends a read or write that was given up on.
             stream.shutdown(Shutdown::Both);
             shared.registry.borrow_mut().remove(id);
@@ -234,6 +417,7 @@ async fn accept<A: Acceptor, F: Responders>(
             shared.ended.notify_one();
         });
     }
+    shared.registry.borrow().streams_of(listener).for_each(|stream| stream.shutdown(Shutdown::Read));
 }
 
 /// Lets clients have the answers to what they have sent, then closes.

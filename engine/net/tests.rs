@@ -14,6 +14,8 @@ use super::*;
 
 mod datagrams;
 mod flood;
+mod listeners;
+mod quic;
 mod room;
 mod streams;
 
@@ -138,7 +140,7 @@ fn options(io: IoChoice) -> Options {
 
 /// Starts the room on addresses with port 0.
 fn serve(addrs: &[&str], options: &Options) -> Running {
-    let listeners: Vec<_> = addrs.iter().map(|addr| Listener { addr: addr.parse().expect("an address") }).collect();
+    let listeners: Vec<_> = addrs.iter().map(|addr| Listener::plain(addr.parse().expect("an address"))).collect();
     start(&listeners, Echoes, options).expect("the room opens")
 }
 

@@ -10,10 +10,14 @@ use std::os::fd::AsRawFd;
 
 use nix::sys::socket::{SockaddrStorage, getsockname};
 use socket2::{SockRef, Socket};
+use tokio::io::Interest;
 use tokio_uring::buf::BoundedBuf;
 
 /// A connection.
 pub(super) trait Stream: 'static {
+    /// What it may hold, beside the answers, while they wait to be taken.
+    const HELD_BYTES: usize = 0;
+
     /// Reads into the spare capacity of `buffer`, of which there has to be some. 0 is the end.
     async fn read(&self, buffer: Vec<u8>) -> (io::Result<usize>, Vec<u8>);
 
@@ -94,7 +98,7 @@ impl Stream for tokio::net::TcpStream {
                 return (Err(error), buffer);
             }
             buffer.resize(buffer.capacity(), 0);
-            let result = self.try_read(&mut buffer[filled..]);
+            let result = read_ready(self, &mut buffer[filled..]);
             buffer.truncate(filled + result.as_ref().copied().unwrap_or(0));
             match result {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -126,4 +130,16 @@ impl Stream for tokio::net::TcpStream {
     fn local_addr(&self) -> Option<SocketAddr> {
         Self::local_addr(self).ok()
     }
+}
+
+/// Reads what is there, `WouldBlock` if nothing is. After a read that took all of it the next one waits without asking
+/// the kernel first: who waits for each answer is read from once a question instead of twice.
+pub(super) fn read_ready(stream: &tokio::net::TcpStream, buffer: &mut [u8]) -> io::Result<usize> {
+    let count = stream.try_read(buffer)?;
+    if (1..buffer.len()).contains(&count) {
+        // This is how tokio is told; what comes from now on makes the stream readable again.
+        let nothing_left = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+        stream.try_io(Interest::READABLE, nothing_left).ok();
+    }
+    Ok(count)
 }

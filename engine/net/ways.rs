@@ -6,6 +6,7 @@ use std::thread;
 use super::counters::WorkerCounters;
 use super::mmsg::Mmsg;
 use super::options::{IoChoice, Way, WayIn};
+use super::orders::Orders;
 use super::ring::{self, Features, Ring};
 use super::socket::Endpoint;
 use super::stop::Stop;
@@ -51,19 +52,20 @@ pub(super) fn run<F: Responders>(
     endpoints: Vec<Endpoint>,
     responders: &F,
     counters: &WorkerCounters,
+    orders: &Orders,
     stop: &Stop,
     ready: impl FnOnce(),
 ) -> io::Result<()> {
     match chosen {
         Chosen::Ring(features) => {
-            let ring = Ring::open(endpoints, stop, features).map_err(io::Error::other)?;
+            let ring = Ring::open(endpoints, orders, stop, features).map_err(io::Error::other)?;
             ready();
-            worker::run(ring, responders, counters, stop)
+            worker::run(ring, responders, counters, orders, stop)
         }
         Chosen::Mmsg => {
-            let mmsg = Mmsg::open(endpoints, stop);
+            let mmsg = Mmsg::open(endpoints, orders, stop);
             ready();
-            worker::run(mmsg, responders, counters, stop)
+            worker::run(mmsg, responders, counters, orders, stop)
         }
     }
 }

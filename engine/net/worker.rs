@@ -8,8 +8,12 @@ use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
 use super::counters::{WorkerCounters, WorkerTotals};
+use super::error::Plain;
+use super::orders::{Order, Orders};
+use super::socket::Endpoint;
 use super::stop::Stop;
 use super::{Batch, Responder, Responders};
+use crate::log;
 
 /// A way to get datagrams in and answers out, on one thread.
 ///
@@ -24,6 +28,12 @@ pub(super) trait PacketIo {
     /// When `batch` panics, the message it was about is lost and `take` may be called again, with another batch, for the
     /// others.
     fn take(&mut self, batch: &mut impl Batch, tally: &mut WorkerTotals) -> Taken;
+
+    /// Takes datagrams from another socket, too.
+    fn open(&mut self, endpoint: Endpoint) -> io::Result<()>;
+
+    /// Lets go of the socket of a listener; false, if not `at_once`, as long as something waits in it to be taken.
+    fn close(&mut self, listener: usize, at_once: bool) -> bool;
 
     /// Lets no new datagram into the sockets.
     fn close_door(&mut self);
@@ -48,20 +58,37 @@ pub(super) struct Taken {
     pub(super) datagrams: u64,
     /// The sign to stop has been seen.
     pub(super) stop: bool,
+    /// There are orders.
+    pub(super) orders: bool,
 }
 
 /// Runs until told to stop, then answers what has arrived, within the grace time.
-pub(super) fn run<P, F>(mut io: P, responders: &F, counters: &WorkerCounters, stop: &Stop) -> io::Result<()>
+pub(super) fn run<P, F>(
+    mut io: P,
+    responders: &F,
+    counters: &WorkerCounters,
+    orders: &Orders,
+    stop: &Stop,
+) -> io::Result<()>
 where
     P: PacketIo,
     F: Responders,
 {
     let mut responder = responders.responder();
+    let mut leaving = Vec::new();
     loop {
         io.wait(Wait::ForEvent)?;
-        if turn(&mut io, &mut responder, responders, counters).stop {
+        let taken = turn(&mut io, &mut responder, responders, counters);
+        if taken.stop {
             break;
         }
+        if taken.orders {
+            obey(&mut io, orders, &mut leaving);
+        }
+        leaving.retain_mut(|(listener, turns): &mut (usize, u32)| {
+            *turns += 1;
+            !io.close(*listener, *turns > LEAVING_TURNS)
+        });
     }
     io.close_door();
     let mut empty_turns = 0;
@@ -81,6 +108,22 @@ where
     Ok(())
 }
 
+/// Does what the worker was told; listeners that are to go are gone only when their sockets are empty.
+#[cold]
+fn obey(io: &mut impl PacketIo, orders: &Orders, leaving: &mut Vec<(usize, u32)>) {
+    for order in orders.take() {
+        match order {
+            Order::Open(endpoint) => {
+                let local = endpoint.local;
+                if let Err(error) = io.open(endpoint) {
+                    log::error(&format!("listen udp {local}: {}", Plain(&error)));
+                }
+            }
+            Order::Close(listener) => leaving.push((listener, 0)),
+        }
+    }
+}
+
 /// Takes and answers one batch. A responder that panics is replaced; the batch goes on behind its message.
 fn turn<P, F>(io: &mut P, responder: &mut F::R, responders: &F, counters: &WorkerCounters) -> Taken
 where
@@ -97,6 +140,7 @@ where
                 counters.add(&tally);
                 all.datagrams += taken.datagrams;
                 all.stop |= taken.stop;
+                all.orders |= taken.orders;
                 return all;
             }
             Err(_) => {
@@ -125,6 +169,9 @@ pub(super) fn count(cpus: &[usize]) -> usize {
 
 /// How often a worker that stops looks whether answers are still to come.
 const LATER_CHECK: Duration = Duration::from_millis(5);
+
+/// Turns after which a socket is closed with what is in it: where filters are forbidden it may never become empty.
+const LEAVING_TURNS: u32 = 1000;
 
 /// Ties the calling thread to one CPU. Where that is refused it stays free, which costs speed and nothing else.
 pub(super) fn pin(cpu: usize) {

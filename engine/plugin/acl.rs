@@ -1,5 +1,8 @@
 //! # acl
 //!
+//! ## Name
+//! *acl* - decides who is answered, by zone, type and address.
+//!
 //! ## Description
 //! Decides by who asks, for what type and for which zone whether a query is answered. Of the rules of a line the first
 //! that fits counts; if it allows, or no line has a rule that fits, the query goes on to the next plugin. Several lines
@@ -44,6 +47,16 @@
 //! * `coredns_acl_blocked_requests_total`, `coredns_acl_filtered_requests_total`, `coredns_acl_dropped_requests_total`:
 //!   server, zone, view
 //! * `coredns_acl_allowed_requests_total`: server, view
+//!
+//! ## Ready
+//! It does not signal readiness: it is ready as soon as the server listens.
+//!
+//! ## See also
+//! `any`, `rrl`, `template`. RFC 8914 has the extended errors.
+//!
+//! ## Bugs
+//! The address is that of the packet: an EDNS client subnet is not looked at, and there is no `proxyproto` to learn
+//! another one from.
 
 use std::net::IpAddr;
 

@@ -1,5 +1,8 @@
 //! # any
 //!
+//! ## Name
+//! *any* - answers questions for ANY with one HINFO record.
+//!
 //! ## Description
 //! Answers questions for ANY with one HINFO record, `"ANY obsoleted" "See RFC 8482"` with TTL 8482, whatever the name has
 //! (RFC 8482 §4.2). Other questions go on to the next plugin.
@@ -19,6 +22,19 @@
 //! ```sh
 //! dig @127.0.0.1 -p 1053 www.example.org ANY
 //! ```
+//!
+//! ## Metrics
+//! It has no metrics of its own; `prometheus` counts its answers with the label plugin=`any`.
+//!
+//! ## Ready
+//! It does not signal readiness.
+//!
+//! ## See also
+//! `minimal`, `acl`. RFC 8482 says why ANY need not be answered in full.
+//!
+//! ## Bugs
+//! None are known. Without this plugin zones answer ANY with one of the name's RRsets, where CoreDNS answers without
+//! data.
 
 use domain::base::iana::{Class, Rtype};
 

@@ -1,5 +1,8 @@
 //! # bind
 //!
+//! ## Name
+//! *bind* - listens on some addresses instead of all.
+//!
 //! ## Description
 //! Binds the listeners of a server block to addresses instead of all of them.
 //!
@@ -23,6 +26,19 @@
 //!     whoami
 //! }
 //! ```
+//!
+//! ## Metrics
+//! None.
+//!
+//! ## Ready
+//! It does not signal readiness.
+//!
+//! ## See also
+//! `multisocket`, `root`.
+//!
+//! ## Bugs
+//! Link-local addresses of IPv6 are left out of those of an interface. Addresses that an interface gets later are
+//! listened on after a reload only.
 
 use std::net::IpAddr;
 

@@ -1,5 +1,8 @@
 //! # bufsize
 //!
+//! ## Name
+//! *bufsize* - lowers the size of answers that clients offer to take.
+//!
 //! ## Description
 //! Lowers the size of answers that a client offers to take over UDP (EDNS, RFC 6891 §6.2.5), so that they do not get
 //! fragmented on their way. A client that offers less, or speaks no EDNS, keeps its own size.
@@ -17,6 +20,18 @@
 //!     file db.example.org
 //! }
 //! ```
+//!
+//! ## Metrics
+//! None.
+//!
+//! ## Ready
+//! It does not signal readiness.
+//!
+//! ## See also
+//! `minimal`. RFC 6891 is about EDNS.
+//!
+//! ## Bugs
+//! Sizes above 1232 change nothing, because no answer over UDP gets longer; CoreDNS goes up to the size that is set.
 
 use super::corefile::{ConfigError, Directive};
 use super::{Context, Flow, Plugin, Setup, Transport};

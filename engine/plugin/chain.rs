@@ -41,6 +41,11 @@ impl Chain {
         }
     }
 
+    /// Puts a plugin without zones at a place.
+    pub(super) fn insert(&mut self, place: usize, plugin: Box<dyn Plugin>) {
+        self.plugins.insert(place, plugin);
+    }
+
     /// Whether a plugin wants to know when a query was taken up.
     #[inline]
     pub fn wants_time(&self) -> bool {
@@ -142,7 +147,7 @@ impl Chain {
         self.plugins[place].name()
     }
 
-    /// The errand of the plugin at a place.
+    /// The errand of the plugin at a place, as those before it share it.
     pub(super) fn errand(
         &self,
         place: usize,
@@ -150,7 +155,8 @@ impl Chain {
         head: &[u8],
         context: &Context<'_>,
     ) -> Result<Errand, (OptRcode, Failure)> {
-        self.plugins[place].errand(query, head, context)
+        let errand = self.plugins[place].errand(query, head, context)?;
+        Ok(self.plugins[..place].iter().rev().fold(errand, |errand, plugin| plugin.share(query, context, errand)))
     }
 
     /// How long the answer is worth waiting for, if not until it comes.
@@ -158,9 +164,9 @@ impl Chain {
         self.plugins[..place].iter().filter_map(|plugin| plugin.patience(query)).min()
     }
 
-    /// Lets the plugins before a place keep what was brought; one that kept an older answer may have a better one.
-    pub(super) fn keep(&self, place: usize, query: &Query, brought: Brought) -> Brought {
-        self.plugins[..place].iter().rev().fold(brought, |brought, plugin| plugin.keep(query, brought))
+    /// What the plugins before a place make of what was brought; one that kept an older answer may have a better one.
+    pub(super) fn rescue(&self, place: usize, query: &Query, brought: Brought) -> Brought {
+        self.plugins[..place].iter().rev().fold(brought, |brought, plugin| plugin.rescue(query, brought))
     }
 
     /// Completes the answer with what the plugin at a place waited for; false if nothing is to be sent.

@@ -1,5 +1,8 @@
 //! # chaos
 //!
+//! ## Name
+//! *chaos* - tells version, authors and host name in class CH.
+//!
 //! ## Description
 //! Answers TXT questions of class CH about the server itself: `version.bind` and `version.server` give the version,
 //! `authors.bind` the authors in changing order, `hostname.bind` and `id.server` the host name (RFC 4892). Questions for
@@ -23,6 +26,18 @@
 //! ```sh
 //! dig @127.0.0.1 -p 1053 CH TXT version.bind
 //! ```
+//!
+//! ## Metrics
+//! It has no metrics of its own; `prometheus` counts its answers with the label plugin=`chaos`.
+//!
+//! ## Ready
+//! It does not signal readiness.
+//!
+//! ## See also
+//! `nsid`, `whoami`. RFC 4892 has the names.
+//!
+//! ## Bugs
+//! None are known. With several lines the last one counts.
 
 use domain::base::iana::{Class, Rtype};
 

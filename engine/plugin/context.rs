@@ -1,9 +1,11 @@
 //! What a plugin learns of a query beyond the message: who asked, over what, and the zones of the moment.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::Counters;
+use super::corefile::Scheme;
 use super::counted::Count;
 use crate::zone::{Ahead, SetId, Snapshot};
 
@@ -14,6 +16,27 @@ pub enum Transport {
     Udp,
     /// A stream with two octets of length before each message (RFC 1035 §4.2.2).
     Tcp,
+    /// The same inside TLS (RFC 7858).
+    Tls,
+    /// One request over HTTP/2 or HTTP/1.1 (RFC 8484).
+    Https,
+    /// One call over gRPC.
+    Grpc,
+    /// One stream of a QUIC connection (RFC 9250).
+    Quic,
+    /// One request over HTTP/3.
+    Https3,
+}
+
+/// An address that is listened on, and how queries come in there.
+///
+/// An IPv6 wildcard takes IPv6 only; who wants both families names both wildcards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Listener {
+    /// How queries come in.
+    pub scheme: Scheme,
+    /// Where to listen.
+    pub addr: SocketAddr,
 }
 
 /// What came with a message.
@@ -73,12 +96,47 @@ impl Context<'_> {
     }
 }
 
+impl Listener {
+    /// Plain DNS, over UDP and TCP.
+    pub fn plain(addr: SocketAddr) -> Self {
+        Self { scheme: Scheme::Dns, addr }
+    }
+}
+
+impl fmt::Display for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.scheme {
+            Scheme::Dns => self.addr.fmt(f),
+            scheme => write!(f, "{}://{}", scheme.name(), self.addr),
+        }
+    }
+}
+
 impl Transport {
-    /// The name in logs and metrics.
+    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Udp => "udp",
             Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Https => "https",
+            Self::Grpc => "grpc",
+            Self::Quic => "quic",
+            Self::Https3 => "https3",
         }
+    }
+
+    /// What it runs over, as logs and metrics say it: `udp` or `tcp`.
+    pub fn network(self) -> &'static str {
+        match self {
+            Self::Udp | Self::Quic | Self::Https3 => "udp",
+            Self::Tcp | Self::Tls | Self::Https | Self::Grpc => "tcp",
+        }
+    }
+
+    /// Whether nobody on the way can read what is said. HTTP and gRPC in clear text are for a proxy in front that has
+    /// the secret.
+    pub fn is_encrypted(self) -> bool {
+        !matches!(self, Self::Udp | Self::Tcp)
     }
 }

@@ -1,5 +1,8 @@
 //! # debug
 //!
+//! ## Name
+//! *debug* - writes debug lines, and ends the process at a panic.
+//!
 //! ## Description
 //! Writes lines of level `[DEBUG]` too, and ends the process at a panic instead of going on without the message that
 //! caused it. It is process-wide; one server block is enough. For finding faults only.
@@ -16,6 +19,18 @@
 //!     whoami
 //! }
 //! ```
+//!
+//! ## Metrics
+//! None.
+//!
+//! ## Ready
+//! It does not signal readiness.
+//!
+//! ## See also
+//! `log`, `errors`.
+//!
+//! ## Bugs
+//! None are known. Packets are never printed, which some plugins of CoreDNS do.
 
 use super::corefile::{ConfigError, Directive};
 use super::{Plugin, Setup};

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::corefile::{ConfigError, Directive};
+use crate::certificate::CertificateFiles;
 
 /// A path that is served over HTTP.
 pub struct Endpoint {
@@ -14,6 +15,8 @@ pub struct Endpoint {
     pub plugin: &'static str,
     /// Where it is served.
     pub listen: SocketAddr,
+    /// What it is served with over TLS, and with it all that is served on the address; None for plain HTTP.
+    pub tls: Option<CertificateFiles>,
     /// Its path; all others on the address are not found.
     pub path: &'static str,
     /// Makes the answer to a request.

@@ -1,5 +1,8 @@
 //! # errors
 //!
+//! ## Name
+//! *errors* - logs why queries could not be answered.
+//!
 //! ## Description
 //! Logs why a query could not be answered, as `CODE NAME. TYPE: plugin/PLUGIN: reason` on standard output.
 //!
@@ -13,7 +16,7 @@
 //! * `stdout` is where the lines go; it is the only place.
 //! * `stacktrace` is accepted for compatibility: a panic always leaves its place in the log.
 //! * `consolidate` counts the errors that **REGEX** matches and logs one line with their number after **DURATION**.
-//!   **LEVEL** of that line is `error` (the default), `warning`, `info` or `debug`; with `show_first` the first error of
+//!   Those that are left are told when the configuration changes or the server stops. **LEVEL** of that line is `error` (the default), `warning`, `info` or `debug`; with `show_first` the first error of
 //!   each duration is logged as well. Of several lines the first that matches counts.
 //!
 //! ## Examples
@@ -25,14 +28,29 @@
 //!     chaos
 //! }
 //! ```
+//!
+//! ## Metrics
+//! None; lines that were not written because the log could not take them are `zonda_log_lines_dropped_total`.
+//!
+//! ## Ready
+//! It does not signal readiness.
+//!
+//! ## See also
+//! `log`, `debug`.
+//!
+//! ## Bugs
+//! `stacktrace` changes nothing. A pattern has up to 10,000 characters, and knows neither look-around nor
+//! back-references. Under a flood of errors lines are dropped rather than queries held up.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use domain::base::iana::OptRcode;
 use regex::Regex;
-use store::types::rtype_to_text;
+use store::name;
+use store::types::write_rtype;
 
 use super::corefile::{ConfigError, Directive, duration};
 use super::{Context, Flow, Plugin, Setup, Task};
@@ -71,8 +89,8 @@ pub(super) fn setup(lines: &[Directive], setup: &mut Setup<'_>) -> Result<Option
         }
     }
     for pattern in &patterns {
-        let pattern = Arc::clone(pattern);
-        setup.services.tasks.push(Task { every: pattern.every, run: Box::new(move || pattern.report()) });
+        let reporter = Reporter(Arc::clone(pattern));
+        setup.services.tasks.push(Task { every: pattern.every, run: Box::new(move || reporter.0.report()) });
     }
     Ok(Some(Box::new(Errors { patterns })))
 }
@@ -114,6 +132,15 @@ impl Pattern {
     }
 }
 
+/// Reports from time to time, and what is left when the configuration goes.
+struct Reporter(Arc<Pattern>);
+
+impl Drop for Reporter {
+    fn drop(&mut self) {
+        self.0.report();
+    }
+}
+
 impl Plugin for Errors {
     fn name(&self) -> &'static str {
         "errors"
@@ -134,17 +161,19 @@ impl Plugin for Errors {
             Some(pattern) if pattern.count.fetch_add(1, Ordering::Relaxed) > 0 || !pattern.show_first => {}
             pattern => {
                 let level = pattern.map_or(Level::Error, |pattern| pattern.level);
-                log::query_line_at(level, line(query, response.rcode, &reason));
+                log::query_line(level, |text| write(text, query, response.rcode, &reason));
             }
         }
     }
 }
 
-/// The line of one error.
-fn line(query: &Query, rcode: OptRcode, reason: &str) -> String {
-    let name = store::Name::from_octets(bytes::Bytes::copy_from_slice(query.name.as_slice()));
-    let name = name.map_or_else(|_| "?".into(), |name| store::name::to_text(&name));
-    format!("plugin/errors: {} {name} {}: {reason}", rcode.to_int(), rtype_to_text(query.qtype))
+/// Writes the line of one error.
+fn write(line: &mut impl fmt::Write, query: &Query, rcode: OptRcode, reason: &str) -> fmt::Result {
+    write!(line, "plugin/errors: {} ", rcode.to_int())?;
+    name::write_text(line, query.name.iter())?;
+    line.write_char(' ')?;
+    write_rtype(line, query.qtype)?;
+    write!(line, ": {reason}")
 }
 
 /// A duration as the Corefile's language prints it: `5m0s`, `1h0m0s`, `1.5s`.

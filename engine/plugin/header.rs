@@ -1,5 +1,8 @@
 //! # header
 //!
+//! ## Name
+//! *header* - sets and clears flags of queries and answers.
+//!
 //! ## Description
 //! Sets or clears flags of the header: in queries before the plugins behind it see them, in answers before they are sent.
 //! The rules are applied in their order, so the later one wins.
@@ -27,6 +30,19 @@
 //!     whoami
 //! }
 //! ```
+//!
+//! ## Metrics
+//! None.
+//!
+//! ## Ready
+//! It does not signal readiness.
+//!
+//! ## See also
+//! `forward`, `minimal`. RFC 1035 §4.1.1 has the flags.
+//!
+//! ## Bugs
+//! What plugins before it answer, such as the errors of `acl`, is not changed. Errors of the plugins behind it are, where
+//! CoreDNS leaves them as they are.
 
 use super::corefile::{ConfigError, Directive, Token};
 use super::{Context, Flow, Plugin, Setup};

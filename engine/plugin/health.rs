@@ -1,5 +1,8 @@
 //! # health
 //!
+//! ## Name
+//! *health* - says over HTTP that the process lives.
+//!
 //! ## Description
 //! Tells over HTTP that the process lives: `/health` answers 200 and `OK`, from before the zones are loaded to the very
 //! end. It is process-wide; one server block is enough.
@@ -28,6 +31,15 @@
 //! The server asks its own `/health` once a second.
 //! * `coredns_health_request_duration_seconds`: how long that took.
 //! * `coredns_health_request_failures_total`: how often it failed.
+//!
+//! ## Ready
+//! It does not signal readiness.
+//!
+//! ## See also
+//! `ready`, `prometheus`.
+//!
+//! ## Bugs
+//! None are known. The metrics are those of the first line, as the state is that of the process.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
@@ -56,7 +68,7 @@ pub(super) fn setup(lines: &[Directive], setup: &mut Setup<'_>) -> Result<Option
         let services = &mut *setup.services;
         let is_first = services.endpoints.iter().all(|other| other.path != PATH);
         let reply = Box::new(|| Reply::text(200, "OK"));
-        services.endpoints.push(Endpoint { plugin: "health", listen, path: PATH, reply });
+        services.endpoints.push(Endpoint { plugin: "health", listen, tls: None, path: PATH, reply });
         if is_first {
             services.metrics.add(write);
             services.tasks.push(Task { every: EVERY, run: Box::new(move || ask(listen)) });

@@ -18,6 +18,7 @@ use std::time::Instant;
 
 use domain::base::iana::OptRcode;
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::{Arrival, Chain, Context, Counters, Failure};
@@ -94,8 +95,8 @@ impl Later {
             let len = asked.answer(brought, &mut buffer);
             send(len.and_then(|len| buffer.get(..len)));
             if is_late {
-                // Nobody waits for what is given back.
-                let _ = asked.chain.keep(asked.place, &asked.query, errand.await);
+                // It is kept, but nobody waits for it any more.
+                let _ = errand.await;
             }
             drop(waiting);
         });
@@ -106,8 +107,8 @@ impl Later {
         let Self { errand, waiting, asked } = self;
         spawn(async move {
             let brought = errand.await;
-            // Nobody waits for what is given back.
-            let _ = asked.chain.keep(asked.place, &asked.query, brought);
+            // Nobody waits for what is given back, but a failure has to be told.
+            let _ = asked.chain.rescue(asked.place, &asked.query, brought);
             drop(waiting);
         });
     }
@@ -134,7 +135,7 @@ impl Asked {
             silence: false,
         };
         let mut response: Response<'_> = self.response.resume(buffer);
-        let brought = self.chain.keep(self.place, &self.query, brought);
+        let brought = self.chain.rescue(self.place, &self.query, brought);
         let is_sent = self.chain.conclude(self.place, brought, &self.query, &mut response, &mut context);
         is_sent.then(|| response.finish())
     }
@@ -146,10 +147,8 @@ pub(super) fn prepare() -> Result<(), String> {
 }
 
 /// Runs work beside the workers; nothing happens without a runtime, which `prepare` has complained about.
-pub(super) fn spawn(work: impl Future<Output = ()> + Send + 'static) {
-    if let Ok(runtime) = &*RUNTIME {
-        runtime.spawn(work);
-    }
+pub(super) fn spawn(work: impl Future<Output = ()> + Send + 'static) -> Option<JoinHandle<()>> {
+    RUNTIME.as_ref().ok().map(|runtime| runtime.spawn(work))
 }
 
 /// Writes how many wait.

@@ -1,5 +1,8 @@
 //! # loop
 //!
+//! ## Name
+//! *loop* - ends the process if forwarded queries come back.
+//!
 //! ## Description
 //! Finds out at start whether queries that are forwarded come back, which would go on for ever: it asks the server itself
 //! for HINFO of a name below the zone that nobody can guess. If that question arrives more than twice, the process ends
@@ -19,6 +22,19 @@
 //!     forward . 192.0.2.1
 //! }
 //! ```
+//!
+//! ## Metrics
+//! None.
+//!
+//! ## Ready
+//! It does not signal readiness.
+//!
+//! ## See also
+//! `forward`, `errors`.
+//!
+//! ## Bugs
+//! It is asked at start and after a reload only: a loop that comes about later is not found. Of a block with several
+//! zones the first is asked.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -62,7 +78,7 @@ pub(super) fn setup(lines: &[Directive], setup: &mut Setup<'_>) -> Result<Option
     };
     let mut asking = Asking {
         probe: Arc::clone(&probe),
-        server: (here, setup.port).into(),
+        server: (here, setup.first.1).into(),
         begun: None,
         asked: None,
         is_over: false,

@@ -1,5 +1,8 @@
 //! # minimal
 //!
+//! ## Name
+//! *minimal* - leaves authority and additional sections away.
+//!
 //! ## Description
 //! Keeps answers small: of an answer with data only the answer section is sent. Referrals, negative answers and errors
 //! stay whole, because they live from their authority section.
@@ -16,6 +19,18 @@
 //!     minimal
 //! }
 //! ```
+//!
+//! ## Metrics
+//! None.
+//!
+//! ## Ready
+//! It does not signal readiness.
+//!
+//! ## See also
+//! `any`, `bufsize`.
+//!
+//! ## Bugs
+//! None are known.
 
 use domain::base::iana::{OptRcode, Rtype};
 

@@ -2,7 +2,8 @@
 //!
 //! [`corefile`] reads the text; [`setup`] makes a [`Server`] of it, with the help of the [`registry`], where every plugin
 //! has one row. A plugin is a stage: [`Plugin::query`] is asked in the registry's order until one of them answers, then
-//! [`Plugin::response`] of those asked before sees the final answer. A new plugin is a file and a row.
+//! [`Plugin::response`] of those asked before sees the final answer. A new plugin is a file and a row;
+//! `docs/plugin.md` writes one step by step.
 //!
 //! On the query line a plugin opens no socket, takes no lock and waits for nothing. What has to be waited for leaves the
 //! line: [`later`] tells how.
@@ -19,18 +20,24 @@ mod auto;
 mod bind;
 mod bufsize;
 mod cache;
+pub(crate) mod caps;
 mod chaos;
 mod debug;
 mod endpoint;
 mod errors;
+#[cfg(test)]
+mod example;
 mod explain;
 mod expression;
 mod file;
 mod forward;
+mod grpc_server;
 mod header;
 mod health;
 mod hosts;
 mod housekeeping;
+mod https;
+mod https3;
 mod later;
 mod loadbalance;
 mod log;
@@ -38,8 +45,10 @@ mod looped;
 mod minimal;
 mod multisocket;
 mod nsid;
+mod page;
 mod pocketbase;
 mod prometheus;
+mod quic;
 mod ready;
 mod registry;
 mod reload;
@@ -49,19 +58,22 @@ mod setup;
 mod switch;
 mod template;
 mod timeouts;
+mod tls;
 mod watched;
 mod whoami;
 mod zones;
 
+pub use caps::Caps;
 pub use chain::{Chain, Outcome};
-pub use context::{Arrival, Context, Failure, Transport};
+pub use context::{Arrival, Context, Failure, Listener, Transport};
 pub use endpoint::{Endpoint, Life, Reply};
 pub use explain::{Asked, Trace};
 pub use housekeeping::{Housekeeping, Task};
 pub use later::{Brought, Errand, Later};
-pub use pocketbase::{CertificateFiles, Password, Pocketbase};
-pub use prometheus::{Counters, Tally, Tops, top_names};
-pub use registry::{is_known, names};
+pub use page::{HEADINGS, Page};
+pub use pocketbase::{Password, Pocketbase};
+pub use prometheus::{Counters, Statuses, Tally, Tops, top_names};
+pub use registry::{is_known, names, page};
 pub use reload::Reload;
 pub use server::{AHEAD, Batch, Routes, Server, Worker};
 pub use setup::{Environment, Ready, Services, Setup, pocketbases, setup, setup_after};
@@ -108,14 +120,19 @@ pub trait Plugin: Send + Sync {
         Recall::Nothing
     }
 
-    /// How long an answer is worth waiting for, if [`Plugin::keep`] has another one to give after that; it is waited for
+    /// How long an answer is worth waiting for, if [`Plugin::rescue`] has another one to give after that; it is waited for
     /// all the same, to be kept.
     fn patience(&self, _query: &Query) -> Option<Duration> {
         None
     }
 
-    /// Keeps what a plugin behind it has brought, or gives what is better.
-    fn keep(&self, _query: &Query, brought: Brought) -> Brought {
+    /// Goes along with the errand of a plugin behind it: keeps what it brings, or spares it where the same is under way.
+    fn share(&self, _query: &Query, _: &Context<'_>, errand: Errand) -> Errand {
+        errand
+    }
+
+    /// Gives what is better than an error that a plugin behind it has brought, or that no errand could be begun.
+    fn rescue(&self, _query: &Query, brought: Brought) -> Brought {
         brought
     }
 

@@ -1,5 +1,8 @@
 //! # multisocket
 //!
+//! ## Name
+//! *multisocket* - sets how many workers answer.
+//!
 //! ## Description
 //! Sets how many sockets share each address. Each belongs to a worker, a thread that answers what arrives there, so this
 //! is the number of workers. It is process-wide, the first line in the Corefile decides, and it is read at the start
@@ -19,6 +22,19 @@
 //!     whoami
 //! }
 //! ```
+//!
+//! ## Metrics
+//! None.
+//!
+//! ## Ready
+//! It does not signal readiness.
+//!
+//! ## See also
+//! `bind`, `reload`.
+//!
+//! ## Bugs
+//! It is read at the start only; a reload leaves the number as it is. CoreDNS decides for each address, not for the
+//! process.
 
 use super::corefile::{ConfigError, Directive};
 use super::{Plugin, Setup};

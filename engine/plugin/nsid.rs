@@ -1,5 +1,8 @@
 //! # nsid
 //!
+//! ## Name
+//! *nsid* - tells clients that ask which server answers them.
+//!
 //! ## Description
 //! Tells clients that ask for it which server answers them (RFC 5001), in an option of the answer. Behind an address that
 //! many servers share this is how to know one from the other.
@@ -22,6 +25,18 @@
 //! ```sh
 //! dig @127.0.0.1 -p 1053 +nsid www.example.org
 //! ```
+//!
+//! ## Metrics
+//! None.
+//!
+//! ## Ready
+//! It does not signal readiness.
+//!
+//! ## See also
+//! `chaos`, `whoami`. RFC 5001 has the option.
+//!
+//! ## Bugs
+//! None are known. With several lines the last one counts.
 
 use super::corefile::{ConfigError, Directive};
 use super::{Context, Flow, Plugin, Setup, host_name};

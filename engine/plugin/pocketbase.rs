@@ -1,5 +1,8 @@
 //! # pocketbase
 //!
+//! ## Name
+//! *pocketbase* - answers from the database that is edited over HTTP.
+//!
 //! ## Description
 //! Answers from zones that are kept in an embedded database and edited over HTTP. A change that was acknowledged is
 //! already served. Queries for names outside all its zones go on to the next plugin; as the last plugin it refuses them.
@@ -47,7 +50,20 @@
 //!     }
 //! }
 //! ```
+//!
+//! ## Metrics
+//! It has no metrics of its own; `prometheus` counts its answers with the label plugin=`pocketbase`.
+//!
+//! ## Ready
+//! It signals readiness: it is ready once all zones of its database are served or found damaged.
+//!
+//! ## See also
+//! `file`, `auto`, `ready`. `docs/api.md` shows the HTTP API, and `zonda import` and `zonda export` move zones in and out.
+//!
+//! ## Bugs
+//! `cache_capacity` changes nothing. The zones cannot be transferred to secondaries, as there is no `transfer` yet.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
@@ -61,6 +77,7 @@ use store::{Loaded, Name, Store, StoreError, ZoneInfo};
 
 use super::corefile::{ConfigError, Directive};
 use super::{Context, Flow, Plugin, Setup, zones};
+use crate::certificate::CertificateFiles;
 use crate::wire::{Query, Response};
 use crate::zone::{Builder, Hub, SetId, Step, Zone, ZoneSet};
 
@@ -88,15 +105,6 @@ pub struct Pocketbase {
     hub: Arc<Hub>,
     /// Set when the zones are served.
     loaded: Arc<AtomicBool>,
-}
-
-/// Where a certificate is, with its chain, and where its private key is; both in PEM.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CertificateFiles {
-    /// The certificate and those that it follows from.
-    pub certificate: PathBuf,
-    /// The private key.
-    pub key: PathBuf,
 }
 
 /// A password; it never prints.
@@ -239,21 +247,20 @@ impl Pocketbase {
     pub fn publish(&self, changes: &[Change]) {
         let snapshot = self.hub.current();
         let Some(zones) = snapshot.set(self.set) else { return };
-        let mut staged: Vec<(Name, Option<Arc<Zone>>)> = Vec::with_capacity(changes.len());
+        // A zone may change more than once in one commit.
+        let mut staged: HashMap<Name, Option<Arc<Zone>>> = HashMap::with_capacity(changes.len());
         for change in changes {
             let (apex, zone) = match change {
                 Change::Removed { apex } => (apex, None),
                 Change::Whole { apex, nodes } => (apex, Some(Zone::compile(apex, nodes, self.default_ttl))),
                 Change::Nodes { apex, nodes } => {
-                    // A zone may change more than once in one commit.
-                    let earlier = staged.iter().rev().find(|(staged, _)| staged == apex);
-                    let current = earlier.map_or_else(|| zones.get(apex).cloned(), |(_, zone)| zone.clone());
+                    let current = staged.get(apex).cloned().unwrap_or_else(|| zones.get(apex).cloned());
                     let next = current
                         .map_or_else(|| Zone::compile(apex, nodes, self.default_ttl), |current| current.with(nodes));
                     (apex, Some(next))
                 }
             };
-            staged.push((apex.clone(), zone.map(Arc::new)));
+            staged.insert(apex.clone(), zone.map(Arc::new));
         }
         let set = zones.with(staged);
         self.hub.publish(self.set, |_| set);

@@ -1,5 +1,8 @@
 //! # ready
 //!
+//! ## Name
+//! *ready* - says over HTTP when everything is served.
+//!
 //! ## Description
 //! Tells over HTTP whether all is loaded: `/ready` answers 200 and `OK`, or 503 with the names of the plugins that are
 //! not ready, joined by commas. While the server stops it answers 503 and `Shutting down`.
@@ -21,6 +24,18 @@
 //!     whoami
 //! }
 //! ```
+//!
+//! ## Metrics
+//! None.
+//!
+//! ## Ready
+//! It is what asks the others; each page says under this heading whether its plugin signals readiness.
+//!
+//! ## See also
+//! `health`, `pocketbase`.
+//!
+//! ## Bugs
+//! None are known.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,7 +62,7 @@ pub(super) fn setup(lines: &[Directive], setup: &mut Setup<'_>) -> Result<Option
     }
     let ready = Ready { life: Arc::clone(&setup.services.life), continuously, was_ready: AtomicBool::new(false) };
     let reply = Box::new(move || ready.reply());
-    setup.services.endpoints.push(Endpoint { plugin: "ready", listen, path: "/ready", reply });
+    setup.services.endpoints.push(Endpoint { plugin: "ready", listen, tls: None, path: "/ready", reply });
     Ok(None)
 }
 

@@ -1,10 +1,16 @@
 //! # reload
 //!
+//! ## Name
+//! *reload* - takes a changed Corefile without a lost query.
+//!
 //! ## Description
 //! Looks at the Corefile and all that it imports from time to time, and changes to the new configuration when they have
 //! changed. The new one is set up completely first; if that fails, the old one serves on and the log says why. No query
 //! is lost. The same happens, with this plugin or without, at the signal USR1 and at `POST /api/zonda/reload` of the
 //! HTTP API. It is process-wide; of several lines the first counts.
+//!
+//! Addresses that stay keep their sockets. New ones are opened before the change, and those that go are closed once what is
+//! under way there has been answered.
 //!
 //! What is compared is the configuration as it was understood, so that comments and white space change nothing.
 //!
@@ -27,6 +33,15 @@
 //! ## Metrics
 //! * `coredns_reload_failed_total`: configurations that could not be changed to.
 //! * `coredns_reload_version_info`: hash (`sha512`) and value of the configuration that is served.
+//!
+//! ## Ready
+//! It does not signal readiness.
+//!
+//! ## See also
+//! `bind`, `health`, `errors`.
+//!
+//! ## Bugs
+//! A Corefile that came over standard input cannot be read again. `multisocket` stays as it was at the start.
 
 use std::time::Duration;
 

@@ -1,5 +1,8 @@
 //! # root
 //!
+//! ## Name
+//! *root* - sets the folder that relative paths start from.
+//!
 //! ## Description
 //! The folder that relative paths of other plugins of the block start from.
 //!
@@ -16,6 +19,19 @@
 //!     file db.example.org
 //! }
 //! ```
+//!
+//! ## Metrics
+//! None.
+//!
+//! ## Ready
+//! It does not signal readiness.
+//!
+//! ## See also
+//! `file`, `auto`, `hosts`, `loadbalance`.
+//!
+//! ## Bugs
+//! None are known. With several lines the last one counts. The folder `data_dir` of `pocketbase` starts from the
+//! working directory all the same.
 
 use std::path::PathBuf;
 

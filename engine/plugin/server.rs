@@ -1,7 +1,6 @@
 //! From a message to its answer: the judgement of the message, the server block by longest suffix, its chain.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -9,10 +8,13 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use domain::base::iana::exterr::ExtendedErrorCode;
 use domain::base::iana::{Class, OptRcode, Rtype};
 use store::Name;
+use tokio_rustls::rustls::ServerConfig;
 
 use super::explain::{Guide, Trace};
 use super::later::{Asked, Waiting};
-use super::{Arrival, Chain, Context, Counters, Failure, Later, Outcome, Switch, Timeouts, Transport};
+use super::{
+    Arrival, Caps, Chain, Context, Counters, Failure, Later, Listener, Outcome, Statuses, Switch, Timeouts, Transport,
+};
 use crate::wire::options::{self, Options};
 use crate::wire::{CookieSecrets, Edns, QName, Query, Response, Verdict, reject};
 use crate::zone::{Ahead, Depths, Hub, OwnedSet, Reader, SetId, Snapshot};
@@ -29,14 +31,16 @@ pub struct Server {
 /// What outlives a change of the configuration if the next one wants the same.
 #[derive(Default)]
 pub(super) struct Kept {
-    /// The addresses of the listeners.
-    pub(super) listeners: Vec<SocketAddr>,
+    /// The listeners; None for those that are gone.
+    pub(super) listeners: Vec<Option<Listener>>,
     /// The zones of all plugins.
     pub(super) sets: Vec<Arc<OwnedSet>>,
     /// The sets of databases, by folder and default TTL.
     pub(super) databases: Vec<(PathBuf, u32, SetId)>,
     /// What has been counted.
     pub(super) counters: Vec<Arc<Counters>>,
+    /// The same of the transports that have statuses.
+    pub(super) statuses: Vec<Arc<Statuses>>,
 }
 
 /// The server blocks of one listener by zone.
@@ -46,8 +50,14 @@ pub struct Routes {
     depths: Depths,
     /// What TCP clients may take, as the first block that says so has it.
     pub(super) timeouts: Option<Timeouts>,
+    /// What they may have, as the first block that says so for its scheme has it.
+    pub(super) caps: Option<Caps>,
+    /// How TLS is spoken, as the first block with a certificate has it.
+    pub(super) tls: Option<Arc<ServerConfig>>,
     /// Counts queries that no block is for.
     pub(super) dropped: Option<Arc<Counters>>,
+    /// Counts statuses of responses, if the transport has them.
+    pub(super) statuses: Option<Arc<Statuses>>,
 }
 
 /// A zone on a listener.
@@ -73,6 +83,10 @@ impl Routes {
     /// is served here too (RFC 4035 §3.1.4.1).
     #[inline]
     fn find(&self, name: &QName, qtype: Rtype) -> Option<&Block> {
+        // One alone is compared, which costs less than a look-up.
+        if self.blocks.len() == 1 {
+            return self.blocks.iter().find_map(|(zone, block)| name.is_below(zone).then_some(block));
+        }
         let mut found = None;
         for depth in self.depths.upward(name.labels()) {
             if let Some(block) = self.blocks.get(name.suffix(depth)) {
@@ -101,14 +115,9 @@ impl Server {
         Self { routes: self.routes, hub: self.hub, cookies, kept }
     }
 
-    /// The addresses of the listeners in the order of their numbers, as the configuration has them.
-    pub fn listeners(&self) -> &[SocketAddr] {
-        &self.kept.listeners
-    }
-
-    /// Whether any block listens at a listener: one that came out of use stays open until the next start.
-    pub fn serves(&self, listener: usize) -> bool {
-        self.routes.get(listener).is_some_and(|routes| !routes.blocks.is_empty())
+    /// The listeners with their numbers, as the configuration has them.
+    pub fn listeners(&self) -> impl Iterator<Item = (usize, Listener)> {
+        self.kept.listeners.iter().enumerate().filter_map(|(number, listener)| Some((number, (*listener)?)))
     }
 
     /// What is counted of queries, for each zone and listener of blocks that have them counted.
@@ -119,6 +128,9 @@ impl Server {
     /// Puts what the options of a query ask of any server into the answer; true if it showed a good cookie of ours.
     #[inline]
     fn put_options(&self, options: Options, arrival: &Arrival, response: &mut Response<'_>) -> bool {
+        if options.padding && arrival.transport.is_encrypted() {
+            response.pad();
+        }
         if options.keepalive
             && let Some(idle) = arrival.idle
         {
@@ -146,8 +158,6 @@ pub struct Worker {
     server: Arc<Server>,
     generation: u64,
     reader: Reader,
-    /// The number of the first listener of this thread among those of the server.
-    first: usize,
     /// The queries that are being answered.
     queries: Box<[Query; AHEAD]>,
 }
@@ -158,8 +168,6 @@ pub struct Batch<'w> {
     snapshot: &'w Snapshot,
     queries: &'w mut [Query; AHEAD],
     ways: [Way<'w>; AHEAD],
-    /// The number of the first listener of this thread.
-    first: usize,
     /// The last query that was answered with silence, if its answer only has to be waited for.
     later: Option<Box<Later>>,
 }
@@ -180,12 +188,7 @@ impl Worker {
     pub(super) fn new(switch: Arc<Switch>) -> Self {
         let (server, generation) = switch.numbered();
         let queries = Box::new([Query::BLANK; AHEAD]);
-        Self { reader: Reader::new(Arc::clone(&server.hub)), switch, server, generation, first: 0, queries }
-    }
-
-    /// The same for a thread whose listeners come behind this many others of the server.
-    pub fn numbered_from(self, first: usize) -> Self {
-        Self { first, ..self }
+        Self { reader: Reader::new(Arc::clone(&server.hub)), switch, server, generation, queries }
     }
 
     /// Begins a batch: looks for a newer configuration and a newer snapshot. In this order: the snapshot has the zones of
@@ -202,14 +205,32 @@ impl Worker {
             snapshot: self.reader.snapshot(),
             queries: &mut self.queries,
             ways: [nothing; AHEAD],
-            first: self.first,
             later: None,
         }
     }
 
     /// What TCP clients of a listener may take, where the Corefile says so.
     pub fn timeouts(&self, listener: usize) -> Option<Timeouts> {
-        self.server.routes.get(self.first + listener)?.timeouts
+        self.server.routes.get(listener)?.timeouts
+    }
+
+    /// What clients of a listener may have at once, by the configuration of now.
+    pub fn caps(&mut self, listener: usize) -> Caps {
+        drop(self.batch());
+        self.server.routes.get(listener).and_then(|routes| routes.caps).unwrap_or_default()
+    }
+
+    /// How TLS is spoken on a listener, by the configuration of now; None is clear text.
+    pub fn tls(&mut self, listener: usize) -> Option<Arc<ServerConfig>> {
+        drop(self.batch());
+        self.server.routes.get(listener)?.tls.clone()
+    }
+
+    /// Counts the status of a response on a listener.
+    pub fn count_status(&mut self, listener: usize, status: u16) {
+        if let Some(statuses) = self.server.routes.get(listener).and_then(|routes| routes.statuses.as_ref()) {
+            statuses.count(status);
+        }
     }
 
     /// Answers a single message, `buffer[..len]`, in place and gives the length of the answer in octets; None for
@@ -235,7 +256,7 @@ impl<'w> Batch<'w> {
     pub fn read(&mut self, place: usize, message: &[u8], listener: usize) {
         let (Some(query), Some(way)) = (self.queries.get_mut(place), self.ways.get_mut(place)) else { return };
         *way = Way { verdict: query.read_into(message), block: None, ahead: None };
-        if let (Ok(()), Some(routes)) = (way.verdict, self.server.routes.get(self.first + listener)) {
+        if let (Ok(()), Some(routes)) = (way.verdict, self.server.routes.get(listener)) {
             way.block = routes.find(&query.name, query.qtype);
             way.ahead = way.block.and_then(|block| {
                 let set = block.chain.zones()?;
@@ -278,10 +299,9 @@ impl<'w> Batch<'w> {
         if let Err(verdict) = way.verdict {
             return reject(buffer, verdict);
         }
-        let arrival = &Arrival { listener: self.first + arrival.listener, ..*arrival };
         let size_max = match arrival.transport {
             Transport::Udp => query.edns.map_or(UDP_MIN, |edns| usize::from(edns.payload_size).min(UDP_MAX)),
-            Transport::Tcp => usize::from(u16::MAX),
+            _ => usize::from(u16::MAX),
         };
         let mut response = Response::new(buffer, query, size_max);
         let put_options = |edns: Edns| self.server.put_options(edns.options, arrival, &mut response);
@@ -379,7 +399,7 @@ fn put_off(
     match (outcome, begun) {
         (Outcome::Later(_), Ok(later)) => PutOff::Until(Box::new(later)),
         (Outcome::Later(_), Err(error)) => {
-            let brought = chain.keep(place, query, Err(error));
+            let brought = chain.rescue(place, query, Err(error));
             match chain.conclude(place, brought, query, response, &mut context) {
                 true => PutOff::Not,
                 false => PutOff::Silence,
@@ -391,7 +411,7 @@ fn put_off(
         }
         (_, Err(error)) => {
             // The client has its answer; who waits for a better one is told.
-            let _ = chain.keep(place, query, Err(error));
+            let _ = chain.rescue(place, query, Err(error));
             PutOff::Not
         }
     }

@@ -7,11 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use store::{Name, name};
+use tokio_rustls::rustls::ServerConfig;
 
 use super::corefile::{ConfigError, Corefile, Directive, Scheme, ServerBlock, ServerKey, check_overlap};
 use super::counted::Counted;
 use super::server::Kept;
-use super::{Chain, Counters, Endpoint, Life, Plugin, Pocketbase, Reload, Routes, Server, Task, Timeouts};
+use super::tls::Acme;
+use super::{
+    Caps, Chain, Counters, Endpoint, Life, Listener, Plugin, Pocketbase, Reload, Routes, Server, Statuses, Task,
+    Timeouts,
+};
 use super::{pocketbase, prometheus, registry};
 use crate::metrics::{Metrics, Text};
 use crate::zone::{Hub, OwnedSet, SetId};
@@ -35,10 +40,14 @@ pub struct Setup<'s> {
     pub(super) root: Option<PathBuf>,
     /// The addresses that the block listens on; none is all.
     pub(super) binds: Vec<IpAddr>,
-    /// The port of its first zone.
-    pub(super) port: u16,
+    /// The scheme and port of its first zone.
+    pub(super) first: (Scheme, u16),
     /// What TCP clients may take, if the block says so.
     pub(super) timeouts: Option<Timeouts>,
+    /// What clients may have over the schemes that the block says it for.
+    pub(super) caps: BTreeMap<Scheme, Caps>,
+    /// How TLS is spoken, if the block has a certificate; what is spoken inside is not in it yet.
+    pub(super) tls: Option<ServerConfig>,
     /// What the plugins of the block count by themselves.
     pub(super) counted: Counted,
 }
@@ -66,6 +75,8 @@ pub struct Services {
     pub sockets: Option<Option<usize>>,
     /// How often to look at the Corefile, if at all.
     pub reload: Option<Reload>,
+    /// What is ordered of authorities.
+    pub(super) acme: Option<Acme>,
     /// Whose metrics have been added for all server blocks.
     pub(super) counted: BTreeSet<&'static str>,
 }
@@ -83,14 +94,27 @@ impl Services {
 pub struct Ready {
     /// Answers messages.
     pub server: Arc<Server>,
-    /// Addresses to listen on, in the order of [`super::Arrival::listener`].
-    pub listeners: Vec<SocketAddr>,
-    /// Those of them that only a previous configuration served.
-    pub unserved: Vec<SocketAddr>,
+    /// What to listen on, in the order of [`super::Arrival::listener`]; None for those that previous configurations
+    /// served. Their numbers are not used again: connections may still be under way.
+    pub listeners: Vec<Option<Listener>>,
     /// What is to run beside the queries.
     pub services: Services,
     /// One line for each zone and address that is served, sorted.
     pub served: Vec<String>,
+}
+
+impl Ready {
+    /// The listeners that it serves and the server before it did not.
+    pub fn coming(&self, previous: &Server) -> Vec<(usize, Listener)> {
+        let new = self.listeners.iter().enumerate().skip(previous.kept.listeners.len());
+        new.filter_map(|(number, listener)| Some((number, (*listener)?))).collect()
+    }
+
+    /// The numbers of those that the server before it served and it does not.
+    pub fn going(&self, previous: &Server) -> Vec<usize> {
+        let pairs = previous.kept.listeners.iter().zip(&self.listeners).enumerate();
+        pairs.filter_map(|(number, (before, now))| (before.is_some() && now.is_none()).then_some(number)).collect()
+    }
 }
 
 impl Setup<'_> {
@@ -105,7 +129,8 @@ impl Setup<'_> {
     /// The block's first address as metrics name it, known to plugins behind `bind`.
     pub(super) fn server(&self) -> String {
         let address = self.binds.first().copied().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
-        server_label(SocketAddr::new(address, self.port))
+        let (scheme, port) = self.first;
+        server_label(Listener { scheme, addr: SocketAddr::new(address, port) })
     }
 
     /// A path of the Corefile, below `root` if it is relative.
@@ -131,11 +156,19 @@ pub fn setup_after(
     let mut blocks = Vec::with_capacity(corefile.blocks.len());
     let mut faults = Vec::new();
     for block in &corefile.blocks {
-        let (chain, binds, timeouts, own) = set_up_block(block, hub, environment, previous, &mut services, &mut faults);
-        blocks.push((block, Arc::new(chain), binds, timeouts, own));
+        blocks.push((block, set_up_block(block, hub, environment, previous, &mut services, &mut faults)));
+    }
+    if let Some(acme) = &services.acme {
+        for (block, is) in &mut blocks {
+            if let Some(stage) = acme.stage(&block.keys) {
+                is.chain.insert(is.zones, stage);
+            }
+        }
+        let warnings = acme.warnings(corefile.blocks.iter().flat_map(|block| &block.keys));
+        services.warnings.extend(warnings);
     }
     let keys: Vec<_> =
-        blocks.iter().flat_map(|(block, _, binds, ..)| block.keys.iter().map(move |key| (key, &binds[..]))).collect();
+        blocks.iter().flat_map(|(block, is)| block.keys.iter().map(move |key| (key, &is.binds[..]))).collect();
     faults.extend(check_overlap(&keys).err());
     // Dropped with the server; after an error at once.
     let mut sets = hub.take_added();
@@ -148,9 +181,17 @@ pub fn setup_after(
         return Err(faults);
     }
 
-    let mut routes: BTreeMap<SocketAddr, Routes> = BTreeMap::new();
+    let mut routes: BTreeMap<Listener, Routes> = BTreeMap::new();
     let mut served = BTreeSet::new();
     let mut counted: Vec<Arc<Counters>> = Vec::new();
+    let mut statuses: Vec<Arc<Statuses>> = Vec::new();
+    let mut statuses_of = |server: &str, scheme: Scheme| {
+        let kept =
+            previous.and_then(|previous| previous.kept.statuses.iter().find(|kept| kept.are_for(server)).cloned());
+        let of_server = kept.or_else(|| Statuses::new(server, scheme).map(Arc::new));
+        statuses.extend(of_server.clone());
+        of_server
+    };
     let mut counters = |server: &str, zone: &str, plugins: Vec<&'static str>, own: &Counted| {
         let kept = previous.and_then(|previous| {
             previous.kept.counters.iter().find(|counters| counters.are_for(server, zone, &plugins, own)).cloned()
@@ -160,39 +201,51 @@ pub fn setup_after(
         counted.push(Arc::clone(&counters));
         counters
     };
-    for (block, chain, binds, timeouts, own) in &blocks {
+    for (block, SetUp { chain, binds, timeouts, caps, tls, counted: own, .. }) in blocks {
+        let chain = Arc::new(chain);
         let is_counted = chain.names().contains(&prometheus::NAME);
         let addresses = if binds.is_empty() { everywhere() } else { binds.clone() };
         for key in &block.keys {
             let zone = name::to_text(&key.zone);
+            let tls = tls.as_ref().filter(|_| key.scheme != Scheme::Dns).map(|tls| speaking(key.scheme, tls));
             for address in &addresses {
-                let address = SocketAddr::new(*address, key.port);
-                let routes = routes.entry(address).or_default();
-                routes.timeouts = routes.timeouts.or(*timeouts);
-                let server = server_label(address);
+                let listener = Listener { scheme: key.scheme, addr: SocketAddr::new(*address, key.port) };
+                let routes = routes.entry(listener).or_default();
+                routes.timeouts = routes.timeouts.or(timeouts);
+                routes.caps = routes.caps.or_else(|| caps.get(&key.scheme).copied());
+                routes.tls = routes.tls.take().or_else(|| tls.clone());
+                let server = server_label(listener);
                 if is_counted && routes.dropped.is_none() {
                     routes.dropped = Some(counters(&server, "dropped", Vec::new(), &Counted::default()));
+                    routes.statuses = statuses_of(&server, key.scheme);
                 }
-                let counters = is_counted.then(|| counters(&server, &zone, chain.names(), own));
-                routes.add(&key.zone, Arc::clone(chain), counters);
+                let counters = is_counted.then(|| counters(&server, &zone, chain.names(), &own));
+                routes.add(&key.zone, Arc::clone(&chain), counters);
+                let scheme = if key.scheme == Scheme::Dns { "".into() } else { format!("{}://", key.scheme.name()) };
                 served.insert(match binds.is_empty() {
-                    true => format!("{zone}:{}", key.port),
-                    false => format!("{zone}:{} on {}", key.port, address.ip()),
+                    true => format!("{scheme}{zone}:{}", key.port),
+                    false => format!("{scheme}{zone}:{} on {address}", key.port),
                 });
             }
         }
     }
     let mut listeners = previous.map_or_else(Vec::new, |previous| previous.kept.listeners.clone());
-    let more: Vec<SocketAddr> = routes.keys().filter(|address| !listeners.contains(address)).copied().collect();
+    for listener in &mut listeners {
+        *listener = listener.filter(|listener| routes.contains_key(listener));
+    }
+    let more: Vec<_> = routes.keys().map(|listener| Some(*listener)).filter(|more| !listeners.contains(more)).collect();
     listeners.extend(more);
-    let unserved = listeners.iter().copied().filter(|address| !routes.contains_key(address)).collect();
-    let routes = listeners.iter().map(|address| routes.remove(address).unwrap_or_default()).collect();
-    let kept = Kept { listeners: listeners.clone(), sets, databases, counters: counted.clone() };
-    services.metrics.add(move |text| counted.iter().for_each(|counters| counters.write(text)));
+    let mut routes_of = |listener: &Option<Listener>| routes.remove(&(*listener)?);
+    let routes = listeners.iter().map(|listener| routes_of(listener).unwrap_or_default()).collect();
+    let kept =
+        Kept { listeners: listeners.clone(), sets, databases, counters: counted.clone(), statuses: statuses.clone() };
+    services.metrics.add(move |text| {
+        counted.iter().for_each(|counters| counters.write(text));
+        statuses.iter().for_each(|statuses| statuses.write(text));
+    });
     Ok(Ready {
         server: Arc::new(Server::new(routes, Arc::clone(hub)).after(previous, kept)),
         listeners,
-        unserved,
         services,
         served: served.into_iter().collect(),
     })
@@ -215,8 +268,10 @@ pub fn pocketbases(
             services: &mut services,
             root: None,
             binds: Vec::new(),
-            port: 0,
+            first: (Scheme::Dns, 0),
             timeouts: None,
+            caps: BTreeMap::new(),
+            tls: None,
             counted: Counted::default(),
         };
         let lines = lines_of(block, "pocketbase");
@@ -236,11 +291,7 @@ fn set_up_block(
     previous: Option<&Server>,
     services: &mut Services,
     faults: &mut Vec<ConfigError>,
-) -> (Chain, Vec<IpAddr>, Option<Timeouts>, Counted) {
-    let is_plain = |key: &&ServerKey| key.scheme == Scheme::Dns;
-    if let Some(key) = block.keys.iter().find(|key| !is_plain(key)) {
-        faults.push(ConfigError::plain(format!("cannot serve {key} - this build listens on dns:// only")));
-    }
+) -> SetUp {
     let zones: Vec<Name> = block.keys.iter().map(|key| key.zone.clone()).collect();
     let mut setup = Setup {
         zones: &zones,
@@ -250,12 +301,18 @@ fn set_up_block(
         services,
         root: None,
         binds: Vec::new(),
-        port: block.keys.first().map_or(0, |key| key.port),
+        first: block.keys.first().map_or((Scheme::Dns, 0), |key| (key.scheme, key.port)),
         timeouts: None,
+        caps: BTreeMap::new(),
+        tls: None,
         counted: Counted::default(),
     };
     let mut plugins: Vec<Box<dyn Plugin>> = Vec::new();
+    let mut zones = 0;
     for row in registry::rows() {
+        if row.name == registry::FIRST_WITH_ZONES {
+            zones = plugins.len();
+        }
         let lines = lines_of(block, row.name);
         if let Some(set_up) = row.setup.filter(|_| !lines.is_empty()) {
             match set_up(&lines, &mut setup) {
@@ -264,14 +321,41 @@ fn set_up_block(
             }
         }
     }
-    (Chain::new(plugins), setup.binds, setup.timeouts, setup.counted)
+    let Setup { binds, timeouts, caps, tls, counted, .. } = setup;
+    let is_missing = |key: &&ServerKey| key.scheme.needs_certificate() && lines_of(block, "tls").is_empty();
+    if let Some(key) = block.keys.iter().find(is_missing) {
+        faults.push(ConfigError::plain(format!("cannot serve {key} - it needs a certificate (plugin tls)")));
+    }
+    SetUp { chain: Chain::new(plugins), zones, binds, timeouts, caps, tls, counted }
 }
 
-/// An address as metrics name it: `dns://192.0.2.1:53`, `dns://:53` for all.
-fn server_label(address: SocketAddr) -> String {
-    match address.ip().is_unspecified() {
-        true => format!("dns://:{}", address.port()),
-        false => format!("dns://{address}"),
+/// A server block whose plugins are set up.
+struct SetUp {
+    chain: Chain,
+    /// The place in it before all plugins that answer from zones.
+    zones: usize,
+    /// The addresses that it listens on; none is all.
+    binds: Vec<IpAddr>,
+    timeouts: Option<Timeouts>,
+    caps: BTreeMap<Scheme, Caps>,
+    /// How TLS is spoken, if it has a certificate.
+    tls: Option<ServerConfig>,
+    /// What its plugins count by themselves.
+    counted: Counted,
+}
+
+/// How TLS is spoken for a scheme.
+fn speaking(scheme: Scheme, tls: &ServerConfig) -> Arc<ServerConfig> {
+    let mut tls = tls.clone();
+    tls.alpn_protocols = scheme.alpn().iter().map(|name| name.to_vec()).collect();
+    Arc::new(tls)
+}
+
+/// A listener as metrics name it: `dns://192.0.2.1:53`, `dns://:53` for all.
+fn server_label(Listener { scheme, addr }: Listener) -> String {
+    match addr.ip().is_unspecified() {
+        true => format!("{}://:{}", scheme.name(), addr.port()),
+        false => format!("{}://{addr}", scheme.name()),
     }
 }
 

@@ -1,7 +1,11 @@
 //! # timeouts
 //!
+//! ## Name
+//! *timeouts* - sets how long connections of clients may take.
+//!
 //! ## Description
-//! Sets how long clients over TCP may take, and how many queries they may send over one connection.
+//! Sets how long clients over TCP and the encrypted transports may take, and how many queries they may send over one
+//! connection.
 //!
 //! ## Syntax
 //! ```corefile
@@ -14,8 +18,9 @@
 //! ```
 //! * `read` is the time in which a message has to be complete once it has begun, 3 s by default.
 //! * `write` is the time in which a client has to take an answer, 5 s by default.
-//! * `idle` is how long a connection may be silent, 10 s by default. Clients that ask for it are told (RFC 7828).
-//! * `maxtcpqueries` closes a connection after so many answers; -1, the default, is no limit.
+//! * `idle` is how long a connection may be silent, 10 s by default. Clients that ask for it are told (RFC 7828). Over
+//!   HTTPS the head of a request has this time, too, and `read` is for its body.
+//! * `maxtcpqueries` closes a connection after so many answers; -1, the default, and 0 are no limit.
 //!
 //! A **DURATION** is from 1 s to 24 h; a number alone counts seconds. At least one line is needed. Of several server
 //! blocks on an address the first decides.
@@ -32,13 +37,25 @@
 //!     whoami
 //! }
 //! ```
+//!
+//! ## Metrics
+//! None; `zonda_tcp_closed_total` counts connections by why they were closed.
+//!
+//! ## Ready
+//! It does not signal readiness.
+//!
+//! ## See also
+//! `bind`, `multisocket`. RFC 7766 is DNS over TCP, RFC 7828 tells clients the idle time.
+//!
+//! ## Bugs
+//! The times count for each address, not for each server block: of several blocks on one the first decides.
 
 use std::time::Duration;
 
 use super::corefile::{ConfigError, Directive, Token, duration};
 use super::{Plugin, Setup};
 
-/// What a client may take over TCP; None is left to the listener's defaults.
+/// What a client may take over a connection; None is left to the listener's defaults.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timeouts {
     /// For a message to be complete after its first octet.

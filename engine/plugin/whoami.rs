@@ -1,5 +1,8 @@
 //! # whoami
 //!
+//! ## Name
+//! *whoami* - answers with the address of the client.
+//!
 //! ## Description
 //! Answers every question with who asked: an empty answer section, and in the additional section the client's address
 //! as A or AAAA and its port and transport as SRV, both with TTL 0. It is what a server without a Corefile runs.
@@ -15,6 +18,18 @@
 //!     whoami
 //! }
 //! ```
+//!
+//! ## Metrics
+//! It has no metrics of its own; `prometheus` counts its answers with the label plugin=`whoami`.
+//!
+//! ## Ready
+//! It does not signal readiness.
+//!
+//! ## See also
+//! `chaos`, `nsid`, `log`.
+//!
+//! ## Bugs
+//! None are known. Questions of class CH are not answered, where CoreDNS makes an answer that cannot be read.
 
 use std::net::IpAddr;
 
@@ -58,9 +73,14 @@ fn describe(response: &mut Response<'_>, context: &Context<'_>) -> Result<(), Fu
         IpAddr::V4(address) => put(&QUESTION_NAME, Rtype::A, &[&address.octets()])?,
         IpAddr::V6(address) => put(&QUESTION_NAME, Rtype::AAAA, &[&address.octets()])?,
     }
-    let owner = match context.arrival.transport {
+    let owner: &[u8] = match context.arrival.transport {
         Transport::Udp => b"\x04_udp\xc0\x0c",
         Transport::Tcp => b"\x04_tcp\xc0\x0c",
+        Transport::Tls => b"\x04_tls\xc0\x0c",
+        Transport::Https => b"\x06_https\xc0\x0c",
+        Transport::Grpc => b"\x05_grpc\xc0\x0c",
+        Transport::Quic => b"\x05_quic\xc0\x0c",
+        Transport::Https3 => b"\x07_https3\xc0\x0c",
     };
     // Priority 0, weight 0, the port, and the root as target.
     put(owner, Rtype::SRV, &[&[0, 0, 0, 0], &client.port().to_be_bytes(), &[0]])

@@ -7,6 +7,7 @@
 //! No I/O, no threads, no locks, no clock, no allocation.
 
 mod cookie;
+mod lifetime;
 mod name;
 pub mod options;
 mod query;
@@ -14,6 +15,7 @@ mod received;
 mod response;
 
 pub use cookie::CookieSecrets;
+pub(crate) use lifetime::lifetime;
 pub use name::QName;
 pub use query::{Edns, Query, Refusal, Verdict};
 #[doc(hidden)]

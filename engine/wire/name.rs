@@ -46,12 +46,20 @@ impl QName {
             }
         }
         let len = at + 1;
-        self.octets.get_mut(..len)?.copy_from_slice(octets.get(..len)?);
         // A length octet is at most 63 and `A` is 65: folding all octets touches letters only. Chunks of a fixed size are
-        // folded at once; what is behind the name does not matter.
-        let (chunks, _) = self.octets.as_chunks_mut::<CHUNK>();
-        for chunk in chunks.iter_mut().take(len.div_ceil(CHUNK)) {
-            chunk.make_ascii_lowercase();
+        // copied and folded at once, with what is behind the name, which does not matter.
+        let (into, _) = self.octets.as_chunks_mut::<CHUNK>();
+        let (whole, rest) = octets.as_chunks::<CHUNK>();
+        let count = len.div_ceil(CHUNK);
+        for (into, from) in into.iter_mut().zip(whole).take(count) {
+            let mut folded = *from;
+            folded.make_ascii_lowercase();
+            *into = folded;
+        }
+        if whole.len() < count {
+            let last = into.get_mut(whole.len())?;
+            last.get_mut(..rest.len())?.copy_from_slice(rest);
+            last.make_ascii_lowercase();
         }
         (self.len, self.labels) = (len as u8, labels as u8);
         Some(len)
@@ -60,6 +68,16 @@ impl QName {
     /// The whole name in wire form, lower case.
     pub fn as_slice(&self) -> &[u8] {
         &self.octets[..usize::from(self.len)]
+    }
+
+    /// Its labels from the left, without the root.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let label = |start: &u8| {
+            let start = usize::from(*start);
+            let len = usize::from(*self.octets.get(start)?);
+            self.octets.get(start + 1..start + 1 + len)
+        };
+        self.starts[..self.labels()].iter().filter_map(label)
     }
 
     /// Number of labels without the root: 2 for `example.org.`.
@@ -84,7 +102,7 @@ impl QName {
     /// Whether it is `ancestor` (lower-case wire form) or below it.
     pub fn is_below(&self, ancestor: &[u8]) -> bool {
         let Some(skip) = usize::from(self.len).checked_sub(ancestor.len()) else { return false };
-        let at_label = self.starts[..self.labels()].contains(&(skip as u8)) || skip + 1 == usize::from(self.len);
+        let at_label = skip + 1 == usize::from(self.len) || self.starts[..self.labels()].contains(&(skip as u8));
         at_label && self.as_slice().ends_with(ancestor)
     }
 

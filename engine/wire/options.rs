@@ -11,6 +11,10 @@ pub struct Options {
     pub expire: bool,
     /// The client wants to know for how long a connection stays open (RFC 7828).
     pub keepalive: bool,
+    /// edns-tcp-keepalive is there, with data or without.
+    pub has_keepalive: bool,
+    /// The client hides the length of its message, and wants the same of the answer (RFC 7830).
+    pub padding: bool,
 }
 
 /// A DNS cookie as a client sends it (RFC 7873 §4).
@@ -39,7 +43,9 @@ impl Options {
                     options.cookie.get_or_insert(cookie);
                 }
                 // The client's has no data (RFC 7828 §3.2.1).
-                KEEPALIVE => options.keepalive |= data.is_empty(),
+                KEEPALIVE if data.is_empty() => (options.keepalive, options.has_keepalive) = (true, true),
+                KEEPALIVE => options.has_keepalive = true,
+                PADDING => options.padding = true,
                 _ => {}
             }
             rdata = after;
@@ -67,6 +73,9 @@ pub const COOKIE: u16 = 10;
 
 /// Option code of the time that a connection stays open (RFC 7828 §3.1).
 pub const KEEPALIVE: u16 = 11;
+
+/// Option code of padding (RFC 7830 §3).
+pub const PADDING: u16 = 12;
 
 /// Option code of extended errors (RFC 8914 §2).
 pub const EXTENDED_ERROR: u16 = 15;

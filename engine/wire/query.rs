@@ -121,12 +121,11 @@ impl Query {
         let (qtype, qclass) = (Rtype::from_int(u16::from_be_bytes([a, b])), u16::from_be_bytes([c, d]));
 
         let malformed = |opt: Option<&RawOpt>| refuse(OptRcode::FORMERR, question_end, opt.map(|opt| opt.edns.fixed()));
-        let mut parser = Parser::from_ref(octets);
-        parser.advance(question_end).map_err(|_| malformed(None))?;
+        let mut at = question_end;
         let mut opt: Option<RawOpt> = None;
         for record in 0..counts.ancount() + counts.nscount() + counts.arcount() {
             let additional = record >= counts.ancount() + counts.nscount();
-            match skip_record(&mut parser) {
+            match skip_record(octets, &mut at) {
                 Some(None) => {}
                 Some(found) if additional && opt.is_none() => opt = found,
                 // RFC 6891 §6.1.1: a second OPT, or one outside the additional section, is FORMERR.
@@ -134,7 +133,7 @@ impl Query {
                 None => return Err(malformed(opt.as_ref())),
             }
         }
-        if parser.remaining() != 0 {
+        if at != octets.len() {
             return Err(malformed(opt.as_ref()));
         }
         let edns = match &opt {
@@ -196,41 +195,44 @@ fn not_implemented(octets: &[u8], counts: HeaderCounts) -> Verdict {
 
 /// The first OPT record of the additional section; None if something before it is malformed.
 fn find_opt(octets: &[u8], counts: HeaderCounts) -> Option<RawOpt> {
-    let mut parser = Parser::from_ref(octets);
-    parser.advance(HEADER_OCTETS).ok()?;
+    let mut at = HEADER_OCTETS;
     for _ in 0..counts.qdcount() {
-        ParsedName::skip(&mut parser).ok()?;
-        parser.advance(4).ok()?;
+        at = name_end(octets, at)? + 4;
     }
     for _ in 0..u32::from(counts.ancount()) + u32::from(counts.nscount()) {
-        skip_record(&mut parser)?;
+        skip_record(octets, &mut at)?;
     }
-    (0..counts.arcount()).map_while(|_| skip_record(&mut parser)).find_map(|opt| opt)
+    (0..counts.arcount()).map_while(|_| skip_record(octets, &mut at)).find_map(|opt| opt)
 }
 
-/// Steps over one record; its contents if it is an OPT. None if it is malformed.
-fn skip_record(parser: &mut Parser<'_, [u8]>) -> Option<Option<RawOpt>> {
-    let owner_at = parser.pos();
-    ParsedName::skip(parser).ok()?;
-    let owner_octets = parser.pos() - owner_at;
-    let rtype = Rtype::from_int(parser.parse_u16_be().ok()?);
-    let class = parser.parse_u16_be().ok()?;
-    let ttl = parser.parse_u32_be().ok()?;
-    let rdata_len = usize::from(parser.parse_u16_be().ok()?);
-    let rdata_at = parser.pos();
-    parser.advance(rdata_len).ok()?;
-    let rdata = parser.octets_ref().get(rdata_at..parser.pos())?;
-    if rtype != Rtype::OPT {
+/// Steps over the record at `at`; its contents if it is an OPT. None if it is malformed.
+#[inline]
+fn skip_record(octets: &[u8], at: &mut usize) -> Option<Option<RawOpt>> {
+    // The root, which owns OPT (RFC 6891 §6.1.2), is one octet; anything longer is another name or a pointer.
+    let is_root = octets.get(*at) == Some(&0);
+    let fixed_at = if is_root { *at + 1 } else { name_end(octets, *at)? };
+    let (&[a, b, c, d, _, version, flags, _, e, f], behind) = octets.get(fixed_at..)?.split_first_chunk::<10>()?;
+    let rdata = behind.get(..usize::from(u16::from_be_bytes([e, f])))?;
+    *at = fixed_at + 10 + rdata.len();
+    if u16::from_be_bytes([a, b]) != Rtype::OPT.to_int() {
         return Some(None);
     }
-    // The root is one octet (RFC 6891 §6.1.2); anything longer is another name or a pointer.
-    if owner_octets != 1 {
+    if !is_root {
         return None;
     }
     let (is_sound, options) = match Options::read(rdata) {
         Some(options) => (true, options),
         None => (false, Options::default()),
     };
-    let edns = Edns { payload_size: class.max(512), dnssec_ok: ttl & 0x8000 != 0, options };
-    Some(Some(RawOpt { version: (ttl >> 16) as u8, is_sound, edns }))
+    let payload_size = u16::from_be_bytes([c, d]).max(512);
+    Some(Some(RawOpt { version, is_sound, edns: Edns { payload_size, dnssec_ok: flags & 0x80 != 0, options } }))
+}
+
+/// Where the name at `at` ends; None if it is none.
+#[cold]
+fn name_end(octets: &[u8], at: usize) -> Option<usize> {
+    let mut parser = Parser::from_ref(octets);
+    parser.advance(at).ok()?;
+    ParsedName::skip(&mut parser).ok()?;
+    Some(parser.pos())
 }

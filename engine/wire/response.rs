@@ -59,6 +59,8 @@ pub struct Response<'b> {
     options_len: usize,
     /// The client wants to know when the zone expires.
     wants_expire: bool,
+    /// The length is to tell nothing of what is in it.
+    is_padded: bool,
     /// What comes back of the query's flags: opcode and RD, CD.
     echo: [u8; 2],
 }
@@ -92,6 +94,7 @@ impl<'b> Response<'b> {
             options_end: limit,
             options_len: 0,
             wants_expire: false,
+            is_padded: false,
             echo,
         }
     }
@@ -129,6 +132,20 @@ impl<'b> Response<'b> {
         if self.wants_expire {
             self.add_option(options::EXPIRE, &[&seconds.to_be_bytes()]);
         }
+    }
+
+    /// Has the finished message filled up to a length that tells little of what is in it (RFC 7830).
+    pub(crate) fn pad(&mut self) {
+        self.is_padded = true;
+    }
+
+    /// Fills the message up to a multiple of [`PADDING_BLOCK`], or as far as there is space (RFC 8467 §4.1).
+    #[cold]
+    fn put_padding(&mut self) {
+        let without = self.finished_len() + PADDING_HEAD;
+        let space = (self.limit + OPT_OCTETS + self.options_len).saturating_sub(without);
+        let octets = (without.next_multiple_of(PADDING_BLOCK) - without).min(space);
+        self.add_option(options::PADDING, &[&[0; PADDING_BLOCK][..octets]]);
     }
 
     /// Appends an RRset whole. `owner_at` is where its owner's name stands in the message, `apex_at` where the name of
@@ -314,6 +331,9 @@ impl<'b> Response<'b> {
     /// Writes header and OPT record; gives the length of the finished message in octets.
     pub fn finish(mut self) -> usize {
         let code = self.rcode.to_int();
+        if self.is_padded {
+            self.put_padding();
+        }
         if let Some(opt) = self.opt {
             let flags = if opt.dnssec_ok { 0x80 } else { 0 };
             let (size, length) = (opt.size.to_be_bytes(), (self.options_len as u16).to_be_bytes());
@@ -386,6 +406,12 @@ fn pointer(at: usize) -> Option<[u8; 2]> {
 
 /// Pointers that a name is followed through: one for each alias of the longest chain and some to spare.
 const MAX_POINTERS: usize = 32;
+
+/// What the lengths of padded answers are multiples of (RFC 8467 §4.1).
+const PADDING_BLOCK: usize = 468;
+
+/// Octets of a padding option without padding.
+const PADDING_HEAD: usize = 4;
 
 /// Octets of an OPT record without options.
 const OPT_OCTETS: usize = 11;

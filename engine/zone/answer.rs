@@ -81,7 +81,7 @@ pub fn answer_watched<'z, W: Watch>(
                 let rrset = select(node, qtype);
                 // These two have data at an alias itself (RFC 4035 §2.5).
                 let follows = !matches!(qtype, Rtype::NSEC | Rtype::RRSIG);
-                let cname = node.rrset(Rtype::CNAME).filter(|_| follows);
+                let cname = if rrset.is_none() && follows { node.rrset(Rtype::CNAME) } else { None };
                 if let Some(proofs) = &mut proofs {
                     prove(zone, &matched, rrset.or(cname).is_some(), name, place, proofs);
                 }
@@ -164,36 +164,38 @@ struct Alias {
     target_at: usize,
 }
 
-/// The aliases of an answer: where in the message they stand (octets from its start).
+/// The aliases of an answer: where in the message they stand (octets from its start). Each answer makes one, so it is kept
+/// small.
 #[derive(Default)]
 struct Chain {
-    owners: [usize; ALIASES_MAX],
+    owners: [u16; ALIASES_MAX],
+    dnames: [u16; ALIASES_MAX],
     aliases: usize,
-    dnames: [usize; ALIASES_MAX],
     redirections: usize,
 }
 
 impl Chain {
-    /// Takes in an alias with its owner's place; whether its target may be looked up: not in a loop, nor beyond
+    /// Takes in an alias with its owner's place, which a message has in 16 bits; whether its target may be looked up: not in a loop, nor beyond
     /// [`ALIASES_MAX`].
     fn goes_on(&mut self, owner_at: usize, alias: &Alias, response: &Response<'_>) -> bool {
         let Some(place) = self.owners.get_mut(self.aliases) else { return false };
-        *place = owner_at;
+        *place = owner_at as u16;
         self.aliases += 1;
-        let seen = self.owners.iter().take(self.aliases).any(|&at| response.name_is(at, alias.target.as_slice()));
+        let seen =
+            self.owners.iter().take(self.aliases).any(|&at| response.name_is(usize::from(at), alias.target.as_slice()));
         !seen && self.aliases < ALIASES_MAX
     }
 
     /// Where the DNAME with this owner (lower-case wire form) stands, if the answer has it already.
     fn dname_of(&self, owner: &[u8], response: &Response<'_>) -> Option<usize> {
         // A record begins with its owner's name.
-        self.dnames.iter().take(self.redirections).copied().find(|&at| response.name_is(at, owner))
+        self.dnames.iter().take(self.redirections).map(|&at| usize::from(at)).find(|&at| response.name_is(at, owner))
     }
 
     /// Notes where a DNAME was written.
     fn add_dname(&mut self, at: usize) {
         if let Some(place) = self.dnames.get_mut(self.redirections) {
-            *place = at;
+            *place = at as u16;
             self.redirections += 1;
         }
     }
@@ -247,7 +249,8 @@ fn try_put(
     response: &mut Response<'_>,
 ) -> Result<(), Full> {
     let template = rrset.template();
-    let Some(signatures) = rrset.signatures().filter(|_| dnssec_ok) else {
+    let signatures = if dnssec_ok { rrset.signatures() } else { None };
+    let Some(signatures) = signatures else {
         return response.append(section, template, owner_at, apex_at);
     };
     if !response.fits(template.records.len() + signatures.records.len()) {
@@ -270,9 +273,17 @@ fn prove<'z>(zone: &'z Zone, matched: &Match<'_>, has_data: bool, name: &QName, 
     }
 }
 
-/// Writes proofs into the authority section; the answer is truncated if one does not fit.
+/// Writes the proofs of a signed zone, if any are wanted.
+#[inline]
 fn put_proofs(proofs: Option<&Proofs<'_>>, response: &mut Response<'_>) {
-    for (proof, apex_at) in proofs.into_iter().flat_map(Proofs::iter) {
+    if let Some(proofs) = proofs {
+        put_all_proofs(proofs, response);
+    }
+}
+
+/// Writes proofs into the authority section; the answer is truncated if one does not fit.
+fn put_all_proofs(proofs: &Proofs<'_>, response: &mut Response<'_>) {
+    for (proof, apex_at) in proofs.iter() {
         let rrsets = [Some(proof.rrset.get().template()), proof.rrset.get().signatures()];
         let put = response.append_named(Section::Authority, rrsets.into_iter().flatten(), &proof.relative, apex_at);
         response.truncated |= put.is_err();

@@ -11,8 +11,9 @@ use super::denial::Denial;
 use super::depths::Depths;
 use super::layered::Key;
 use super::node::{Draft, Node};
-use super::nodes::{self, NameHash, Nodes, WILDCARD};
+use super::nodes::{self, Nodes, WILDCARD};
 use super::rrset::{OwnedRrset, Rrset, compile, lower_wire};
+use super::table::NameHash;
 use crate::wire::QName;
 
 /// A compiled zone. It never changes; [`Zone::with`] makes the next one.

@@ -1,10 +1,11 @@
 //! At which depths of the name tree something stands, so that a search asks only there.
 
-/// How many things stand at each depth (number of labels, 0 to 127), and a bit for each depth that has any.
+/// How many things stand at each depth (number of labels, 0 to 127), and the depths that have any.
 #[derive(Clone, Default)]
 pub struct Depths {
     counts: Vec<u32>,
-    bits: u128,
+    /// In order. There are few of them, so that a search goes through all.
+    used: Vec<u8>,
 }
 
 impl Depths {
@@ -14,7 +15,9 @@ impl Depths {
             self.counts.resize(depth + 1, 0);
         }
         self.counts[depth] += 1;
-        self.bits |= bit(depth);
+        if self.counts[depth] == 1 {
+            self.note_used();
+        }
     }
 
     /// One less at `depth`.
@@ -22,41 +25,29 @@ impl Depths {
         if let Some(count) = self.counts.get_mut(depth) {
             *count = count.saturating_sub(1);
             if *count == 0 {
-                self.bits &= !bit(depth);
+                self.note_used();
             }
         }
     }
 
+    /// Notes which depths have any.
+    fn note_used(&mut self) {
+        self.used.clear();
+        // A name has at most 127 labels.
+        self.used.extend((0..=127u8).zip(&self.counts).filter(|(_, count)| **count > 0).map(|(depth, _)| depth));
+    }
+
     /// The depths that have any, from `from` to `to` inclusive, shallow first.
+    #[inline]
     pub fn downward(&self, from: usize, to: usize) -> impl Iterator<Item = usize> {
-        let mut bits = self.within(from, to);
-        std::iter::from_fn(move || {
-            let depth = bits.trailing_zeros() as usize;
-            (bits != 0).then(|| bits &= bits - 1).map(|()| depth)
-        })
+        self.used.iter().map(|depth| usize::from(*depth)).filter(move |depth| (from..=to).contains(depth))
     }
 
     /// The depths that have any, from `from` down to 0, deep first.
+    #[inline]
     pub fn upward(&self, from: usize) -> impl Iterator<Item = usize> {
-        let mut bits = self.within(0, from);
-        std::iter::from_fn(move || {
-            let depth = bits.checked_ilog2()? as usize;
-            bits &= !bit(depth);
-            Some(depth)
-        })
+        self.used.iter().rev().map(|depth| usize::from(*depth)).filter(move |depth| *depth <= from)
     }
-
-    /// The bits of an inclusive range of depths.
-    fn within(&self, from: usize, to: usize) -> u128 {
-        let up_to = if to >= 127 { u128::MAX } else { bit(to + 1) - 1 };
-        let below = if from > 127 { u128::MAX } else { bit(from) - 1 };
-        self.bits & up_to & !below
-    }
-}
-
-/// The bit of a depth; a name has at most 127 labels.
-fn bit(depth: usize) -> u128 {
-    1u128 << depth.min(127)
 }
 
 #[cfg(test)]

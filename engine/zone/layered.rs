@@ -11,8 +11,9 @@ pub(super) type Key = Arc<[u8]>;
 
 /// A big read-only view with a small overlay of later changes on top.
 ///
-/// Readers ask the overlay first if it holds anything. [`Layered::with`] copies the overlay only, until that has grown
-/// to [`FOLD_AT`] entries and is folded into a new view. Both layers hash with the same random seed.
+/// Readers ask the overlay first if it holds anything. [`Layered::with`] copies the overlay only, until that has as many
+/// entries as the square root of the base's number and is folded into a new view: then copying the one at each edit and
+/// the other at each fold cost about the same. Both layers hash with the same random seed.
 pub(super) struct Layered<V> {
     base: Arc<ReadOnlyView<Key, V, RandomState>>,
     /// `None` hides what the base has.
@@ -57,7 +58,7 @@ impl<V: Clone> Layered<V> {
             over.insert(key, value);
         }
         let layered = Self { base: Arc::clone(&self.base), over, len };
-        if layered.over.len() < FOLD_AT { layered } else { layered.fold() }
+        if layered.over.len().pow(2) < layered.base.len() { layered } else { layered.fold() }
     }
 
     /// All values, in no order.
@@ -88,10 +89,6 @@ impl<V: Clone> Layered<V> {
 /// Shards of the view; it is filled by one thread and never locked afterwards, so the least that dashmap takes.
 const SHARDS: usize = 2;
 
-/// Entries of the overlay that are worth a new base: copying so many at each edit costs about as much as writing one
-/// edit to the disk does.
-const FOLD_AT: usize = 4096;
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -101,7 +98,7 @@ mod tests {
         let key = |n: u32| Key::from(n.to_be_bytes().as_slice());
         let mut layered = Layered::build((0..100).map(|n| (key(n), n)).collect());
         let mut plain: HashMap<Key, u32> = (0..100).map(|n| (key(n), n)).collect();
-        for round in 0..FOLD_AT as u32 * 3 {
+        for round in 0..10_000 {
             let n = round * 7919 % 6000;
             let value = (round % 3 != 0).then_some(round);
             layered = layered.with([(key(n), value)]);

@@ -8,6 +8,7 @@
 //! What costs grows when a zone changes, not when it is asked. On the query line this room takes no lock and no memory.
 
 mod answer;
+mod blocks;
 mod compiled;
 mod denial;
 mod depths;
@@ -23,6 +24,7 @@ mod set;
 #[cfg(test)]
 mod signed;
 mod snapshot;
+mod table;
 #[cfg(test)]
 mod tests;
 #[cfg(any(test, fuzzing))]

@@ -8,8 +8,8 @@ use store::Name;
 use super::compiled::Zone;
 use super::depths::Depths;
 use super::layered::{Key, Layered};
-use super::nodes::NameHash;
 use super::rrset::lower_wire;
+use super::table::NameHash;
 use crate::wire::QName;
 
 /// Zones by apex. It never changes; an edit makes a new set that shares what it can.
@@ -17,6 +17,8 @@ use crate::wire::QName;
 pub struct ZoneSet {
     zones: Arc<Layered<Arc<Zone>>>,
     depths: Depths,
+    /// The zone if there is one only: then it is compared, which costs less than a look-up.
+    only: Option<Arc<Zone>>,
 }
 
 /// What is known of a name ahead of its question.
@@ -38,11 +40,17 @@ impl Ahead<'_> {
 
 impl Default for ZoneSet {
     fn default() -> Self {
-        Self { zones: Arc::new(Layered::new()), depths: Depths::default() }
+        Self::over(Layered::new(), Depths::default())
     }
 }
 
 impl ZoneSet {
+    /// A set of zones whose apexes stand at these depths.
+    fn over(zones: Layered<Arc<Zone>>, depths: Depths) -> Self {
+        let only = if zones.len() == 1 { zones.values().next().cloned() } else { None };
+        Self { zones: Arc::new(zones), depths, only }
+    }
+
     /// A set of these zones; of two with one apex the later counts.
     pub fn build(zones: impl IntoIterator<Item = Arc<Zone>>) -> Self {
         let mut by_apex = HashMap::new();
@@ -53,7 +61,7 @@ impl ZoneSet {
                 depths.add(depth);
             }
         }
-        Self { zones: Arc::new(Layered::build(by_apex.into_iter().collect())), depths }
+        Self::over(Layered::build(by_apex.into_iter().collect()), depths)
     }
 
     /// This set with zones put in or replaced (`Some`) and taken out (`None`).
@@ -71,7 +79,7 @@ impl ZoneSet {
             }
             staged.insert(key, zone);
         }
-        Self { zones: Arc::new(self.zones.with(staged)), depths }
+        Self::over(self.zones.with(staged), depths)
     }
 
     /// The zone with exactly this apex.
@@ -96,6 +104,9 @@ impl ZoneSet {
     /// The same as [`ZoneSet::find`] among apexes of at most `labels` labels: above a cut, to find the parent of a zone.
     #[inline]
     pub fn find_from(&self, name: &QName, labels: usize) -> Option<&Zone> {
+        if let Some(zone) = &self.only {
+            return (zone.labels() <= labels && name.suffix(zone.labels()) == &**zone.apex()).then_some(zone);
+        }
         self.depths.upward(labels).find_map(|depth| self.zones.get(name.suffix(depth))).map(|zone| &**zone)
     }
 

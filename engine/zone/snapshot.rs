@@ -68,6 +68,11 @@ impl OwnedSet {
     pub fn id(&self) -> SetId {
         self.id
     }
+
+    /// Publishes what `change` makes of its zones, as [`Hub::publish`] does.
+    pub fn publish(&self, change: impl FnOnce(&ZoneSet) -> ZoneSet) {
+        self.hub.publish(self.id, change);
+    }
 }
 
 impl Drop for OwnedSet {
@@ -85,16 +90,26 @@ impl Hub {
 
     /// Adds an empty set of zones for a new source.
     pub fn add(&self) -> SetId {
-        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let id = spare.unwrap_or_else(|| self.add_place());
+        let id = self.place();
         self.added.lock().unwrap_or_else(PoisonError::into_inner).push(id);
         id
+    }
+
+    /// The same for a source that owns it from the start.
+    pub fn add_owned(self: &Arc<Self>) -> OwnedSet {
+        OwnedSet { id: self.place(), hub: Arc::clone(self) }
     }
 
     /// The sets that were added since this was last asked, for their owner.
     pub fn take_added(self: &Arc<Self>) -> Vec<Arc<OwnedSet>> {
         let added = std::mem::take(&mut *self.added.lock().unwrap_or_else(PoisonError::into_inner));
         added.into_iter().map(|id| Arc::new(OwnedSet { id, hub: Arc::clone(self) })).collect()
+    }
+
+    /// A place that nobody has.
+    fn place(&self) -> SetId {
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        spare.unwrap_or_else(|| self.add_place())
     }
 
     /// Adds a place to the snapshot.

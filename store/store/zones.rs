@@ -1,12 +1,13 @@
 //! The zones as those who look after them see them: the damaged ones too, and who changed each last.
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 
 use super::{Found, Store, StoreError, ZoneInfo, headers, info};
-use crate::codec::{self, Header, decode_entry_head};
+use crate::codec::{self, Header, decode_entry, decode_entry_head};
 use crate::db::{Read, Table};
-use crate::edit::{Api, NodeData};
-use crate::{Name, name, tables};
+use crate::edit::{Api, JournalEntry, NodeData};
+use crate::{Name, name, removed, tables};
 
 /// A zone, whether it can be read or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +73,43 @@ impl Store {
                 Err(other) => return Err(other),
             };
             self.with_change(view, state((key, header), &withheld)).map(Some)
+        })
+    }
+
+    /// What `look` makes of the newest changes of all zones, those of removed and remembered ones too, newest first; one
+    /// consistent read. Zones that are withheld, and journals that cannot be read, are left out.
+    pub fn recent<T>(&self, most: usize, look: &dyn Fn(&Name, &JournalEntry) -> T) -> Result<Vec<T>, StoreError> {
+        self.shared.db.check_sound()?;
+        let withheld = self.shared.withheld();
+        self.shared.db.read(|view| {
+            let sound = headers(view)?.into_iter().filter(|(key, _)| !withheld.contains(key));
+            let mut zones: Vec<Header> = sound.filter_map(|(_, header)| header.ok()).collect();
+            for key in removed::newest(view, most)? {
+                zones.extend(removed::find(view, &key)?);
+            }
+            zones.sort_by_key(|header| Reverse(header.updated));
+            let mut changes = Vec::new();
+            for Header { apex, number, updated, .. } in &zones {
+                // No zone from here on has a change that is newer than its last one.
+                let oldest = changes.get(most.saturating_sub(1)).map(|(at, _)| *at);
+                if most == 0 || oldest.is_some_and(|oldest| oldest >= *updated) {
+                    break;
+                }
+                let mut seen = 0;
+                view.scan_back(Table::Journal, &number.to_be_bytes(), &mut |_, value| {
+                    let Ok(entry) = decode_entry(value) else { return Ok(false) };
+                    let is_newer = oldest.is_none_or(|oldest| entry.at > oldest);
+                    if is_newer {
+                        changes.push((entry.at, look(apex, &entry)));
+                        seen += 1;
+                    }
+                    Ok(is_newer && seen < most)
+                })?;
+                // The order of one zone's changes stays.
+                changes.sort_by_key(|(at, _)| Reverse(*at));
+                changes.truncate(most);
+            }
+            Ok(changes.into_iter().map(|(_, change)| change).collect())
         })
     }
 

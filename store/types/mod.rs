@@ -19,6 +19,8 @@ mod text;
 mod token;
 mod wire;
 
+use std::fmt;
+
 use bytes::Bytes;
 use domain::base::iana::Rtype;
 
@@ -54,7 +56,15 @@ pub fn rtype_from_text(text: &str) -> Option<Rtype> {
 
 /// Mnemonic, or `TYPEnnn`.
 pub fn rtype_to_text(rtype: Rtype) -> String {
-    if rtype == Rtype::NSAPPTR { NSAP_PTR.into() } else { rtype.to_string() }
+    let mut text = String::new();
+    // Writing into a String cannot fail.
+    let _ = write_rtype(&mut text, rtype);
+    text
+}
+
+/// Writes the same.
+pub fn write_rtype(text: &mut impl fmt::Write, rtype: Rtype) -> fmt::Result {
+    if rtype == Rtype::NSAPPTR { text.write_str(NSAP_PTR) } else { write!(text, "{rtype}") }
 }
 
 /// Whether records of this type may lie in a zone: not the types that exist in questions and messages only

@@ -21,6 +21,7 @@ pub(super) fn method(filter: MethodFilter) -> &'static str {
 /// The path of a route with something in the place of each parameter.
 pub(super) fn path_of(route: &Route) -> String {
     let path = route.path.replace("{id}", "100").replace("{zone}", "example.org");
+    let path = path.replace("{*file}", "app.js");
     let collection = if route.right == Right::Records { "coredns_records" } else { "_superusers" };
     path.replace("{collection}", collection)
 }
@@ -102,7 +103,8 @@ fn what_is_not_there_is_404() {
     let not_found = "The requested resource wasn't found.";
     let no_collection = "Missing collection context.";
     for (method, path, message) in [
-        ("GET", "/", not_found),
+        ("POST", "/", not_found),
+        ("GET", "/_/nope", not_found),
         ("GET", "/api", not_found),
         ("GET", "/api/health/", not_found),
         ("POST", "/api/health", not_found),

@@ -55,6 +55,23 @@ fn the_history_tells_who_changed_what_through_which_door() {
 }
 
 #[test]
+fn the_newest_changes_of_all_zones_stand_in_one_list() {
+    let (served, serials) = served();
+    assert_eq!(served.post("/api/zonda/zones", &json!({"zone": "example.net"})).status, 201);
+    assert_eq!(served.delete("/api/zonda/zones/example.net").status, 204);
+    let list = served.get("/api/zonda/history").body;
+    let told: Vec<_> =
+        list["history"].as_array().unwrap().iter().map(|line| (&line["zone"], &line["serial"])).collect();
+    let (org, net) = (json!("example.org."), json!("example.net."));
+    assert_eq!((told.len(), told[0]), (5, (&net, &json!(null))), "{list}");
+    assert_eq!(told[2], (&org, &json!(serials[2])));
+    assert_eq!(list["history"][2]["who"], "admin@example.org");
+    let short = served.get("/api/zonda/history?perPage=1").body;
+    assert_eq!(short["history"], json!([list["history"][0]]));
+    assert_eq!(served.get("/api/zonda/history?perPage=0").status, 400);
+}
+
+#[test]
 fn two_serials_can_be_compared_in_either_direction() {
     let (served, serials) = served();
     let diff = |query: String| served.get(&format!("{ZONE}/diff?{query}")).body;

@@ -3,6 +3,7 @@
 mod auth;
 mod batch;
 mod client;
+mod console;
 mod general;
 mod history;
 mod limits;

@@ -286,3 +286,83 @@ fn every_export_is_of_a_single_serial_while_edits_go_on() {
 
 /// Writers of one RRset at once.
 const WRITERS: usize = 64;
+
+#[test]
+fn changes_of_two_zones_are_made_together_or_not_at_all() {
+    let served = served();
+    let reverse = "2.0.192.in-addr.arpa";
+    let changes = |address: &str| {
+        json!({"changes": [
+            {"op": "replace", "name": "www", "type": "A", "records": [{"content": address}]},
+            {"op": "replace", "zone": reverse, "name": "1", "type": "PTR", "records": [{"content": "www.example.org."}]},
+        ]})
+    };
+    let missing = served.patch(&format!("{ZONE}/rrsets"), &changes("192.0.2.1"));
+    assert_eq!((missing.status, &missing.body["message"]), (404, &json!("There is no such zone.")));
+    assert_eq!(served.get(&format!("{ZONE}/rrsets/www/A")).status, 404);
+
+    assert_eq!(served.post("/api/zonda/zones", &json!({"zone": reverse})).status, 201);
+    let tried = served.patch(&format!("{ZONE}/rrsets?dry_run=true"), &changes("192.0.2.1"));
+    let changes_of = |answer: &Answer| -> Vec<String> {
+        let changes = answer.body["changes"].as_array().unwrap().iter();
+        changes
+            .map(|change| format!("{} {}", change["name"].as_str().unwrap(), change["type"].as_str().unwrap()))
+            .collect()
+    };
+    assert_eq!(
+        changes_of(&tried),
+        ["example.org. SOA", "www.example.org. A", "2.0.192.in-addr.arpa. SOA", "1.2.0.192.in-addr.arpa. PTR"]
+    );
+    let ptr = format!("/api/zonda/zones/{reverse}/rrsets/1/PTR");
+    assert_eq!(served.patch(&format!("{ZONE}/rrsets"), &changes("192.0.2.300")).status, 400);
+    assert_eq!(served.get(&ptr).status, 404);
+    let made = served.patch(&format!("{ZONE}/rrsets"), &changes("192.0.2.1"));
+    assert_eq!((made.status, &made.body["zone"]), (200, &json!("example.org.")));
+    assert_eq!(served.get(&ptr).body["records"], json!([{"content": "www.example.org."}]));
+    let wrong = served.patch(
+        &format!("{ZONE}/rrsets"),
+        &json!({"changes": [
+            {"op": "delete", "zone": "a..b", "name": "www", "type": "A"},
+        ]}),
+    );
+    assert_eq!((wrong.status, wrong.body["data"]["changes[0].zone"].is_object()), (400, true), "{wrong:?}");
+}
+
+#[test]
+fn an_api_token_changes_no_other_zone_along_with_its_own() {
+    let mut served = served();
+    assert_eq!(served.post("/api/zonda/zones", &json!({"zone": "example.net"})).status, 201);
+    let new = json!({"name": "one", "scope": "write", "zones": ["example.org."]});
+    let token = served.post("/api/zonda/tokens", &new);
+    served.token = token.body["token"].as_str().unwrap_or_else(|| panic!("{token:?}")).into();
+    let change = |zone: &str| {
+        json!({"changes": [
+            {"op": "replace", "zone": zone, "name": "www", "type": "A", "records": [{"content": "192.0.2.1"}]},
+        ]})
+    };
+    assert_eq!(served.patch(&format!("{ZONE}/rrsets"), &change("example.net")).status, 403);
+    let checked = json!({"zone": "example.org", "changes": change("example.net")["changes"]});
+    assert_eq!(served.post("/api/zonda/check", &checked).status, 403);
+    assert_eq!(served.patch(&format!("{ZONE}/rrsets"), &change("example.org")).status, 200);
+}
+
+#[test]
+fn a_search_finds_names_and_data() {
+    let served = served();
+    for (rrset, content) in [("www/A", "192.0.2.1"), ("mail/A", "192.0.2.2"), ("alias/CNAME", "WWW")] {
+        assert_eq!(put(&served, rrset, &json!({"records": [{"content": content}]}), None).status, 200);
+    }
+    let found = |query: &str| {
+        let answer = served.get(&format!("{ZONE}/rrsets?{query}"));
+        let names: Vec<_> =
+            answer.body["rrsets"].as_array().unwrap().iter().map(|rrset| rrset["name"].clone()).collect();
+        (answer.body["totalItems"].clone(), names)
+    };
+    assert_eq!(found("search=www."), (json!(2), vec![json!("alias.example.org."), json!("www.example.org.")]));
+    assert_eq!(
+        found("search=192.0.2&content=.2"),
+        (json!(2), vec![json!("mail.example.org."), json!("www.example.org.")])
+    );
+    assert_eq!(found("search=www&type=A"), (json!(1), vec![json!("www.example.org.")]));
+    assert_eq!(found("search=nothing"), (json!(0), vec![]));
+}

@@ -26,10 +26,25 @@ pub(super) struct Buffers<H> {
     answering: Option<u16>,
     /// Owner S: the buffers whose sends have been pushed since the submission queue was last empty.
     sending: Vec<u16>,
-    /// Which sockets have their RECVMSG in the kernel.
-    armed: Vec<bool>,
+    /// The sockets, each at its place.
+    sockets: Vec<Socket>,
     /// Receptions that failed one after the other.
     failures: u32,
+}
+
+/// A place for a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Socket {
+    /// There is none.
+    Free,
+    /// It has no RECVMSG in the kernel.
+    Idle,
+    /// It has.
+    Armed,
+    /// It has, which is being cancelled.
+    Leaving,
+    /// It had its last one.
+    Left,
 }
 
 /// A completion, as far as the bookkeeping reads it.
@@ -62,6 +77,8 @@ pub(super) enum Step {
     Nothing,
     /// The sign to stop has been given.
     Stop,
+    /// There are orders.
+    Orders,
     /// The datagram in this buffer is to be answered, and then either [`Buffers::send`] or [`Buffers::give_back`] called.
     Answer(u16),
 }
@@ -70,7 +87,7 @@ impl<H: Home> Buffers<H> {
     /// All buffers are at home, no socket is armed.
     pub(super) fn new(home: H, count: u16, sockets: usize) -> Self {
         let sending = Vec::with_capacity(usize::from(count));
-        Self { home, count, answering: None, sending, armed: vec![false; sockets], failures: 0 }
+        Self { home, count, answering: None, sending, sockets: vec![Socket::Idle; sockets], failures: 0 }
     }
 
     /// Takes in a completion.
@@ -84,12 +101,13 @@ impl<H: Home> Buffers<H> {
                 return Step::Nothing;
             }
             Kind::Stop => return Step::Stop,
+            Kind::Orders => return Step::Orders,
             Kind::Cancel => return Step::Nothing,
         }
         if !completion.more
-            && let Some(armed) = self.armed.get_mut(completion.socket)
+            && let Some(socket) = self.sockets.get_mut(completion.socket)
         {
-            *armed = false;
+            *socket = if *socket == Socket::Leaving { Socket::Left } else { Socket::Idle };
         }
         let Some(id) = completion.datagram(self.count) else {
             match -completion.result {
@@ -139,20 +157,53 @@ impl<H: Home> Buffers<H> {
     /// Has every socket armed that is not; `arm` is false when there is no room for it now.
     #[inline]
     pub(super) fn arm(&mut self, mut arm: impl FnMut(usize) -> bool) {
-        for (socket, armed) in self.armed.iter_mut().enumerate().filter(|(_, armed)| !**armed) {
-            *armed = arm(socket);
+        for (number, socket) in self.sockets.iter_mut().enumerate().filter(|(_, socket)| **socket == Socket::Idle) {
+            if arm(number) {
+                *socket = Socket::Armed;
+            }
         }
     }
 
     /// Whether every socket is armed.
     #[inline]
     pub(super) fn all_armed(&self) -> bool {
-        !self.armed.contains(&false)
+        !self.sockets.contains(&Socket::Idle)
     }
 
     /// Whether no socket is armed: the kernel writes to no buffer any more.
     pub(super) fn none_armed(&self) -> bool {
-        !self.armed.contains(&true)
+        !self.sockets.iter().any(|socket| matches!(socket, Socket::Armed | Socket::Leaving))
+    }
+
+    /// The place of a socket that comes, below `places`; it has to be armed.
+    pub(super) fn open(&mut self, places: usize) -> Option<usize> {
+        let place = self.sockets.iter().position(|socket| *socket == Socket::Free).unwrap_or(self.sockets.len());
+        if place == self.sockets.len() && place < places {
+            self.sockets.push(Socket::Free);
+        }
+        *self.sockets.get_mut(place)? = Socket::Idle;
+        Some(place)
+    }
+
+    /// Lets a socket go; true if its RECVMSG has to be cancelled.
+    pub(super) fn close(&mut self, place: usize) -> bool {
+        let Some(socket) = self.sockets.get_mut(place) else { return false };
+        let is_armed = *socket == Socket::Armed;
+        *socket = if is_armed { Socket::Leaving } else { Socket::Left };
+        is_armed
+    }
+
+    /// Whether the kernel is through with a socket that was let go.
+    #[inline]
+    pub(super) fn any_left(&self) -> bool {
+        self.sockets.contains(&Socket::Left)
+    }
+
+    /// The place of a socket that was let go, once the kernel is through with it; it is free from now on.
+    pub(super) fn take_left(&mut self) -> Option<usize> {
+        let place = self.sockets.iter().position(|socket| *socket == Socket::Left)?;
+        self.sockets[place] = Socket::Free;
+        Some(place)
     }
 
     /// Receptions that failed one after the other.
@@ -215,6 +266,7 @@ mod tests {
     #[derive(Clone, Copy)]
     enum Entry {
         Receive(usize),
+        Cancel(usize),
         Send(u16),
     }
 
@@ -303,6 +355,14 @@ mod tests {
                         assert!(!self.listening[socket], "socket {socket} was armed twice");
                         self.listening[socket] = true;
                     }
+                    Entry::Cancel(socket) => {
+                        if std::mem::take(&mut self.listening[socket]) {
+                            let result = -libc::ECANCELED;
+                            let completion =
+                                Completion { kind: Kind::Receive, socket, result, buffer: None, more: false };
+                            self.completions.push_back(completion);
+                        }
+                    }
                     Entry::Send(id) => {
                         let owner = self.buffers.home().owners[usize::from(id)];
                         assert_eq!(owner, Owner::Send, "buffer {id} is sent from");
@@ -322,6 +382,30 @@ mod tests {
             }
             if self.queue.is_empty() {
                 self.buffers.all_taken();
+            }
+        }
+
+        /// A socket goes, or its place is taken again once it is gone.
+        fn change(&mut self) {
+            if self.queue.len() == QUEUE {
+                return;
+            }
+            let socket = self.below(SOCKETS);
+            match self.buffers.sockets[socket] {
+                Socket::Idle | Socket::Armed => {
+                    if self.buffers.close(socket) {
+                        self.queue.push_back(Entry::Cancel(socket));
+                    }
+                }
+                Socket::Left => {
+                    let place = self.buffers.take_left().expect("one has left");
+                    assert!(!self.listening[place], "socket {place} is still listened on");
+                }
+                Socket::Free => {
+                    let place = self.buffers.open(SOCKETS).expect("a place is free");
+                    assert!(!self.listening[place], "place {place} is not free");
+                }
+                Socket::Leaving => {}
             }
         }
 
@@ -386,17 +470,24 @@ mod tests {
         for seed in 0..300 {
             let mut world = World::new(seed);
             for _ in 0..2000 {
-                match world.below(8) {
-                    0..=4 => world.arrive(),
-                    5 => world.submit(),
+                match world.below(64) {
+                    0..=39 => world.arrive(),
+                    40..=47 => world.submit(),
+                    48 => world.change(),
                     _ => world.turn(),
                 }
                 world.check();
             }
             // Two rounds without new datagrams: one to answer what has come, one to send it. A panic costs a round more.
-            while !(world.completions.is_empty() && world.queue.is_empty() && world.buffers.all_armed()) {
+            let is_armed = |socket: &Socket| *socket == Socket::Armed;
+            while !(world.completions.is_empty()
+                && world.queue.is_empty()
+                && world.buffers.sockets.iter().all(is_armed))
+            {
                 world.turn();
                 world.submit();
+                while world.buffers.take_left().is_some() {}
+                while world.buffers.open(SOCKETS).is_some() {}
                 world.check();
             }
             world.turn();

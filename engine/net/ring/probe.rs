@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::super::Arrival;
 use super::super::counters::WorkerTotals;
+use super::super::orders::Orders;
 use super::super::socket::Endpoint;
 use super::super::stop::Stop;
 use super::super::worker::{PacketIo, Wait};
@@ -23,12 +24,13 @@ pub(in crate::net) fn probe(stop: &Stop) -> Result<Features, String> {
 
 /// One exchange over loopback. False when the answer was refused.
 fn probe_with(features: Features, stop: &Stop) -> Result<bool, String> {
+    let orders = Orders::new().map_err(|e| failed("socketpair", &e))?;
     let Ok((endpoint, client)) = loopback_pair() else {
         // Without loopback the ring itself is still tried.
-        Ring::open(Vec::new(), stop, features)?;
+        Ring::open(Vec::new(), &orders, stop, features)?;
         return Ok(false);
     };
-    let mut ring = Ring::open(vec![endpoint], stop, features)?;
+    let mut ring = Ring::open(vec![endpoint], &orders, stop, features)?;
     client.send(&[1]).map_err(|e| failed("probe", &e))?;
     let mut tally = WorkerTotals::default();
     let end = Instant::now() + PROBE_WAIT;

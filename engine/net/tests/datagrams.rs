@@ -58,7 +58,7 @@ fn a_burst_larger_than_the_ring_waits() {
         let gate = Arc::new(Mutex::new(()));
         let closed = gate.lock().expect("a lock");
         // Several sockets, as one may not hold so many.
-        let listeners = [Listener { addr: ([127, 0, 0, 1], 0).into() }; 8];
+        let listeners = [Listener::plain(([127, 0, 0, 1], 0).into()); 8];
         let options = Options { workers: Some(1), ..options(io) };
         let running = start(&listeners, Gated { gate: Arc::clone(&gate) }, &options).expect("the room opens");
         let clients: Vec<_> = running.local_addrs().iter().map(|addr| udp_client(*addr)).collect();

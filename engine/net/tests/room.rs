@@ -77,7 +77,7 @@ fn stop_drains() {
     for io in WAYS {
         let gate = Arc::new(Mutex::new(()));
         let closed = gate.lock().expect("a lock");
-        let listener = Listener { addr: ([127, 0, 0, 1], 0).into() };
+        let listener = Listener::plain(([127, 0, 0, 1], 0).into());
         let running = start(&[listener], Gated { gate: Arc::clone(&gate) }, &options(io)).expect("the room opens");
         let addr = running.local_addrs()[0];
         let clients: Vec<_> = (0..20).map(|_| udp_client(addr)).collect();
@@ -108,7 +108,7 @@ fn stop_drains() {
                 assert_eq!(buffer[..2], u16::to_be_bytes(id));
             }
         }
-        let again = start(&[Listener { addr }], Echoes, &options(io)).expect("the port is free");
+        let again = start(&[Listener::plain(addr)], Echoes, &options(io)).expect("the port is free");
         assert_eq!(again.local_addrs(), [addr]);
         // No socket of the first is left that takes datagrams and answers none.
         for id in 0..20 {
@@ -122,11 +122,11 @@ fn stop_drains() {
 fn errors_and_choice() {
     let taken = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     let addr = taken.local_addr().expect("an address");
-    let error = start(&[Listener { addr }], Echoes, &Options::default()).expect_err("taken");
+    let error = start(&[Listener::plain(addr)], Echoes, &Options::default()).expect_err("taken");
     let expected = format!("listen udp {addr}: bind: address already in use");
     assert!(error.to_string().starts_with(&expected), "{error}");
     let addr = "192.0.2.1:0".parse().expect("an address");
-    let error = start(&[Listener { addr }], Echoes, &Options::default()).expect_err("not ours");
+    let error = start(&[Listener::plain(addr)], Echoes, &Options::default()).expect_err("not ours");
     assert_eq!(error.to_string(), "listen tcp 192.0.2.1:0: bind: cannot assign requested address");
     let running = serve(&["127.0.0.1:0"], &Options::default());
     assert_eq!(running.io(), &WayIn { way: Way::Ring, reason: None });
@@ -141,7 +141,7 @@ fn an_address_is_served_once() {
         let mut everywhere = addr;
         everywhere.set_ip(Ipv4Addr::UNSPECIFIED.into());
         for taken in [addr, everywhere] {
-            let error = start(&[Listener { addr: taken }], Echoes, &options(io)).expect_err("taken");
+            let error = start(&[Listener::plain(taken)], Echoes, &options(io)).expect_err("taken");
             let expected = format!("listen tcp {taken}: bind: address already in use");
             assert!(error.to_string().starts_with(&expected), "{error}");
         }
@@ -159,7 +159,7 @@ fn a_wildcard_goes_with_an_address_of_its_own() {
         let opened = (0..20).find_map(|_| {
             let port = serve(&["127.0.0.1:0"], &options(io)).local_addrs()[0].port();
             let addrs = [([0, 0, 0, 0], port).into(), ([127, 0, 0, 1], port).into()];
-            let listeners = addrs.map(|addr| Listener { addr });
+            let listeners = addrs.map(Listener::plain);
             Some((port, start(&listeners, Echoes, &options(io)).ok()?))
         });
         let (port, running) = opened.expect("a port");

@@ -1,5 +1,8 @@
 //! # auto
 //!
+//! ## Name
+//! *auto* - answers from all zone files of a folder.
+//!
 //! ## Description
 //! Serves all zone files of a folder and the folders below it: a file's name says which zone it holds. The folder is looked
 //! at again and again; zones of new files are served, those of files that are gone are not any more, and files whose
@@ -30,6 +33,21 @@
 //!     errors
 //! }
 //! ```
+//!
+//! ## Metrics
+//! It has no metrics of its own; `prometheus` counts its answers with the label plugin=`auto`.
+//!
+//! ## Ready
+//! It does not signal readiness: the folder is read before the server listens. A folder that is missing then is no
+//! reason to wait.
+//!
+//! ## See also
+//! `file`, `root`, `pocketbase`.
+//!
+//! ## Bugs
+//! The zones cannot be transferred to secondaries, which are not notified either, as there is no `transfer` yet. The
+//! pattern knows neither look-around nor back-references, and has up to 10,000 characters. Folders are looked into up
+//! to 64 deep.
 
 mod folder;
 

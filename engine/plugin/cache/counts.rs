@@ -20,6 +20,8 @@ pub(super) struct Counts {
     pub(super) evictions: [AtomicU64; 2],
     pub(super) prefetches: AtomicU64,
     pub(super) stale: AtomicU64,
+    /// Queries that waited for the answer to another one.
+    pub(super) shared: AtomicU64,
     /// Answers that were not kept.
     pub(super) drops: AtomicU64,
 }
@@ -39,6 +41,7 @@ impl Counts {
             evictions: [zero(), zero()],
             prefetches: zero(),
             stale: zero(),
+            shared: zero(),
             drops: zero(),
         }
     }
@@ -52,6 +55,7 @@ impl Counts {
             ("coredns_cache_misses_total", "Queries that it had no answer to.", &self.misses),
             ("coredns_cache_prefetch_total", "Answers that were fetched anew before their end.", &self.prefetches),
             ("coredns_cache_served_stale_total", "Answers that were given after their end.", &self.stale),
+            ("zonda_cache_shared_total", "Queries that waited for an answer under way.", &self.shared),
             ("coredns_cache_drops_total", "Answers that were not kept.", &self.drops),
         ] {
             text.counter(name, help, &[server, zones, view], get(count));

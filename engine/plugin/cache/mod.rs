@@ -1,5 +1,8 @@
 //! # cache
 //!
+//! ## Name
+//! *cache* - keeps what upstreams have answered.
+//!
 //! ## Description
 //! Keeps what upstreams have answered, and answers from it for as long as the answers may be kept. It is only asked where
 //! the answer would have to be waited for, that is in front of `forward`. What other plugins of the block answer comes from
@@ -9,7 +12,8 @@
 //! Answers are kept by name, type and class of the question, and by its DO and CD bits; each server block has a cache of its
 //! own. An answer stays for the lowest TTL of its records, a denial for the lower of TTL and last field of its SOA (RFC 2308
 //! §5), within the bounds below, and all its records get that TTL. What is truncated, has an error other than SERVFAIL,
-//! denies without an SOA or has more than 4,096 octets is not kept.
+//! denies without an SOA or has more than 4,096 octets is not kept. While an answer is fetched, all who ask the same over the
+//! same transport wait for that one.
 //!
 //! ## Syntax
 //! ```corefile
@@ -25,8 +29,8 @@
 //! ```
 //! * **TTL** is how many seconds an answer is kept at most: 3600 by default, and 1800 for denials.
 //! * **ZONES** are the zones whose names it is for, those of the server block by default.
-//! * `success` and `denial` set for answers with data, and for denials, how many are kept (9984 by default; those that would
-//!   end first make room), for how many seconds at most, and for how many at least (5).
+//! * `success` and `denial` set for answers with data, and for denials, how many are kept (0 to 100,000,000, 9984 by default; those
+//!   that would end first make room), for how many seconds at most, and for how many at least (5).
 //! * `prefetch` fetches an answer anew before it ends, if it was asked for **AMOUNT** times without a pause of **DURATION**
 //!   (`1m`) between: when **PERCENTAGE** (`10%`, up to `90%`) of its time are left, or a second.
 //! * `serve_stale` answers from what has ended up to **DURATION** ago (`1h`), with TTL 0 (RFC 8767): with `immediate`, the
@@ -54,11 +58,23 @@
 //! or `denial`.
 //! * `coredns_cache_requests_total`, `coredns_cache_misses_total`: server, zones, view
 //! * `coredns_cache_hits_total`, `coredns_cache_evictions_total`, `coredns_cache_entries`: server, type, zones, view
+//! * `zonda_cache_shared_total`: server, zones, view; queries that waited for an answer that was being fetched already
 //! * `coredns_cache_prefetch_total`, `coredns_cache_served_stale_total`, `coredns_cache_drops_total`: server, zones, view;
 //!   drops are answers that were not kept because of what they were
+//!
+//! ## Ready
+//! It does not signal readiness.
+//!
+//! ## See also
+//! `forward`, `prometheus`. RFC 2308 is about denials, RFC 8767 about stale answers.
+//!
+//! ## Bugs
+//! CoreDNS keeps the answers of all plugins behind `cache`; here only those that had to be waited for are kept. What is
+//! kept does not outlive the process, nor a reload of the Corefile.
 
 mod counts;
 mod options;
+mod pending;
 mod table;
 
 use std::sync::Arc;
@@ -68,15 +84,20 @@ use std::time::Duration;
 use domain::base::iana::{OptRcode, Rtype};
 
 use super::corefile::{ConfigError, Directive};
-use super::{Brought, Context, Flow, Plugin, Recall, Setup};
+use super::{Brought, Context, Errand, Flow, Plugin, Recall, Setup, Transport};
 use crate::wire::{QName, Query, Received, Response};
 use counts::Counts;
+use pending::{Pending, Role};
 use table::{Entry, Key, Table};
 
 /// The plugin.
-struct Cache {
+struct Cache(Arc<Kept>);
+
+/// What is kept, and by which rules.
+struct Kept {
     options: Options,
     counts: Arc<Counts>,
+    pending: Arc<Pending>,
 }
 
 /// What the lines say.
@@ -130,7 +151,7 @@ pub(super) fn setup(lines: &[Directive], setup: &mut Setup<'_>) -> Result<Option
     let counts = Arc::new(Counts::new(setup.server(), setup.zones, tables));
     let written = Arc::clone(&counts);
     setup.services.metrics.add(move |text| written.write(text));
-    Ok(Some(Box::new(Cache { options, counts })))
+    Ok(Some(Box::new(Cache(Arc::new(Kept { options, counts, pending: Arc::default() })))))
 }
 
 impl Plugin for Cache {
@@ -143,78 +164,80 @@ impl Plugin for Cache {
     }
 
     fn recall(&self, query: &Query, response: &mut Response<'_>, _: &mut Context<'_>) -> Recall {
-        if !covers(&self.options.zones, &query.name) {
+        if !covers(&self.0.options.zones, &query.name) {
             return Recall::Nothing;
         }
-        self.counts.requests.fetch_add(1, Ordering::Relaxed);
-        let recall = self.find(query).and_then(|(kind, entry)| {
+        self.0.counts.requests.fetch_add(1, Ordering::Relaxed);
+        let recall = self.0.find(query).and_then(|(kind, entry)| {
             let age = entry.age();
             if let Some(left) = entry.lifetime.checked_sub(age).filter(|left| !left.is_zero()) {
-                self.counts.hits[kind].fetch_add(1, Ordering::Relaxed);
-                let age_seconds = if self.options.keep_ttl { 0 } else { age.as_secs().try_into().unwrap_or(u32::MAX) };
+                self.0.counts.hits[kind].fetch_add(1, Ordering::Relaxed);
+                let age_seconds =
+                    if self.0.options.keep_ttl { 0 } else { age.as_secs().try_into().unwrap_or(u32::MAX) };
                 response.take(&entry.received, age_seconds, query);
-                return Some(self.prefetch(&entry, left));
+                return Some(self.0.prefetch(&entry, left));
             }
-            let (_, mode) = self.options.stale?;
-            if mode != Refresh::Immediate || !self.is_good_when_stale(&entry) {
+            let (_, mode) = self.0.options.stale?;
+            if mode != Refresh::Immediate || !self.0.is_good_when_stale(&entry) {
                 return None;
             }
-            self.counts.hits[kind].fetch_add(1, Ordering::Relaxed);
-            self.counts.stale.fetch_add(1, Ordering::Relaxed);
+            self.0.counts.hits[kind].fetch_add(1, Ordering::Relaxed);
+            self.0.counts.stale.fetch_add(1, Ordering::Relaxed);
             response.take(&entry.received, u32::MAX, query);
             Some(if entry.begin_refresh() { Recall::Refresh } else { Recall::Answer })
         });
         if recall.is_none() {
-            self.counts.misses.fetch_add(1, Ordering::Relaxed);
+            self.0.counts.misses.fetch_add(1, Ordering::Relaxed);
         }
         recall.unwrap_or(Recall::Nothing)
     }
 
     fn patience(&self, query: &Query) -> Option<Duration> {
-        let (_, Refresh::Verify(patience)) = self.options.stale? else { return None };
-        let (_, entry) = self.find(query).filter(|_| covers(&self.options.zones, &query.name))?;
-        patience.filter(|_| self.is_good_when_stale(&entry))
+        let (_, Refresh::Verify(patience)) = self.0.options.stale? else { return None };
+        let (_, entry) = self.0.find(query).filter(|_| covers(&self.0.options.zones, &query.name))?;
+        patience.filter(|_| self.0.is_good_when_stale(&entry))
     }
 
-    fn keep(&self, query: &Query, brought: Brought) -> Brought {
-        if !covers(&self.options.zones, &query.name) {
-            return brought;
+    fn share(&self, query: &Query, context: &Context<'_>, errand: Errand) -> Errand {
+        if !covers(&self.0.options.zones, &query.name) {
+            return errand;
         }
-        match brought {
-            Ok(received) if received.rcode != OptRcode::SERVFAIL => Ok(match kind(&received) {
-                Some(kind) => self.store(kind, query, received),
-                None => {
-                    self.counts.drops.fetch_add(1, Ordering::Relaxed);
-                    received
+        let (kept, query) = (Arc::clone(&self.0), query.clone());
+        let is_stream = context.arrival.transport != Transport::Udp;
+        Box::pin(async move {
+            match kept.pending.take_role(&Key::of(&query), is_stream) {
+                Role::Wait(waiting) => {
+                    drop(errand);
+                    kept.counts.shared.fetch_add(1, Ordering::Relaxed);
+                    waiting.answer().await
                 }
-            }),
-            failed => {
-                let old = self.find(query).map(|(_, entry)| entry);
-                if let Some(entry) = &old {
-                    entry.end_refresh();
-                    if self.is_good_when_stale(entry) {
-                        self.counts.stale.fetch_add(1, Ordering::Relaxed);
-                        let mut received = entry.received.clone();
-                        received.set_ttls(|_| 0);
-                        return Ok(received);
-                    }
-                }
-                // That an answer could not be fetched anew before its end says nothing against it.
-                let has_ended = old.is_none_or(|entry| entry.age() >= entry.lifetime);
-                match failed {
-                    Ok(received) if has_ended && !self.options.servfail.is_zero() => {
-                        let entry = Entry::new(received.clone(), self.options.servfail);
-                        self.counts.tables[DENIAL].put(Key::of(query), entry);
-                        Ok(received)
-                    }
-                    failed => failed,
+                Role::Fetch(fetching) => {
+                    let brought = kept.keep(&query, errand.await);
+                    fetching.tell(&brought);
+                    brought
                 }
             }
+        })
+    }
+
+    fn rescue(&self, query: &Query, brought: Brought) -> Brought {
+        let has_failed = brought.as_ref().map_or(true, |received| received.rcode == OptRcode::SERVFAIL);
+        if !has_failed || !covers(&self.0.options.zones, &query.name) {
+            return brought;
         }
+        let Some((_, entry)) = self.0.find(query) else { return brought };
+        entry.end_refresh();
+        if !self.0.is_good_when_stale(&entry) {
+            return brought;
+        }
+        self.0.counts.stale.fetch_add(1, Ordering::Relaxed);
+        let mut received = entry.received.clone();
+        received.set_ttls(|_| 0);
+        Ok(received)
     }
 }
 
-impl Cache {
+impl Kept {
     /// What is kept for a question, whether or not it has ended, and of which kind it is: a denial goes before an answer,
     /// as it can only be newer.
     fn find(&self, query: &Query) -> Option<(usize, Arc<Entry>)> {
@@ -224,6 +247,30 @@ impl Cache {
         let [denial, success] = found;
         // SERVFAIL that has ended says nothing against an older answer.
         denial.filter(|(_, entry)| alive(entry) || entry.received.rcode != OptRcode::SERVFAIL).or(success)
+    }
+
+    /// Keeps what an upstream has answered, if it may be kept.
+    fn keep(&self, query: &Query, brought: Brought) -> Brought {
+        let received = brought?;
+        if received.rcode != OptRcode::SERVFAIL {
+            return Ok(match kind(&received) {
+                Some(kind) => self.store(kind, query, received),
+                None => {
+                    self.counts.drops.fetch_add(1, Ordering::Relaxed);
+                    // What was kept before stays, and may be fetched anew again.
+                    self.find(query).inspect(|(_, entry)| entry.end_refresh());
+                    received
+                }
+            });
+        }
+        // That an answer could not be fetched anew before its end says nothing against it, and less so what is given when
+        // it is stale.
+        let is_better = |entry: &Entry| entry.age() < entry.lifetime || self.is_good_when_stale(entry);
+        let has_better = self.find(query).is_some_and(|(_, entry)| is_better(&entry));
+        if !has_better && !self.options.servfail.is_zero() {
+            self.counts.tables[DENIAL].put(&Key::of(query), Entry::new(received.clone(), self.options.servfail));
+        }
+        Ok(received)
     }
 
     /// Keeps an answer; gives it back with the TTLs that it is kept for.
@@ -245,7 +292,7 @@ impl Cache {
         if !self.options.keep_ttl {
             received.set_ttls(|_| ttl);
         }
-        if ttl > 0 && this.put(key, Entry::new(received.clone(), Duration::from_secs(ttl.into()))) {
+        if ttl > 0 && this.put(&key, Entry::new(received.clone(), Duration::from_secs(ttl.into()))) {
             self.counts.evictions[kind].fetch_add(1, Ordering::Relaxed);
         }
         received

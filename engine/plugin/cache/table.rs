@@ -1,6 +1,6 @@
 //! Answers in a table of fixed size that nobody locks: workers read it while others write.
 
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -11,8 +11,13 @@ use foldhash::fast::RandomState;
 use crate::wire::{Query, Received};
 
 /// What questions are told apart by.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Key(Box<[u8]>);
+///
+/// It lies on the stack: looking for an answer allocates nothing.
+#[derive(Clone)]
+pub(super) struct Key {
+    octets: [u8; KEY_MAX],
+    len: usize,
+}
 
 impl Key {
     /// The key of a question.
@@ -21,7 +26,32 @@ impl Key {
         let dnssec_ok = query.edns.is_some_and(|edns| edns.dnssec_ok);
         let flags = u8::from(dnssec_ok) | u8::from(query.checking_disabled) << 1;
         let (rtype, class) = (query.qtype.to_int().to_be_bytes(), query.qclass.to_int().to_be_bytes());
-        Self([name, &rtype, &class, &[flags]].concat().into())
+        let mut key = Self { octets: [0; KEY_MAX], len: 0 };
+        for part in [name, &rtype, &class, &[flags]] {
+            // A name has 255 octets at most (RFC 1035 §2.3.4), and there is room for all that comes behind it.
+            key.octets[key.len..key.len + part.len()].copy_from_slice(part);
+            key.len += part.len();
+        }
+        key
+    }
+
+    /// Its octets.
+    pub(super) fn as_slice(&self) -> &[u8] {
+        &self.octets[..self.len]
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl Eq for Key {}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_slice().hash(state);
     }
 }
 
@@ -73,7 +103,7 @@ impl Entry {
 }
 
 /// Where one answer is kept, with what it answers.
-type Slot = ArcSwapOption<(Key, Arc<Entry>)>;
+type Slot = ArcSwapOption<(Box<[u8]>, Arc<Entry>)>;
 
 /// The answers. One that is replaced is freed by whoever looks at it last.
 pub(super) struct Table {
@@ -92,18 +122,18 @@ impl Table {
     pub(super) fn get(&self, key: &Key) -> Option<Arc<Entry>> {
         self.bucket(key)?.iter().find_map(|slot| {
             let kept = slot.load();
-            kept.as_ref().filter(|kept| kept.0 == *key).map(|kept| Arc::clone(&kept.1))
+            kept.as_ref().filter(|kept| *kept.0 == *key.as_slice()).map(|kept| Arc::clone(&kept.1))
         })
     }
 
     /// Keeps an answer; true if another one that had not ended had to go.
     ///
     /// Of two writers at one place the later wins; what the other had is fetched again when it is asked for.
-    pub(super) fn put(&self, key: Key, entry: Entry) -> bool {
-        let Some(bucket) = self.bucket(&key) else { return false };
+    pub(super) fn put(&self, key: &Key, entry: Entry) -> bool {
+        let Some(bucket) = self.bucket(key) else { return false };
         // The same question first, then a free slot, then what ends first.
         let rank = |slot: &Slot| match &*slot.load() {
-            Some(kept) if kept.0 == key => (0, Duration::ZERO),
+            Some(kept) if *kept.0 == *key.as_slice() => (0, Duration::ZERO),
             None => (1, Duration::ZERO),
             Some(kept) => (2, kept.1.lifetime.saturating_sub(kept.1.age())),
         };
@@ -111,14 +141,14 @@ impl Table {
         else {
             return false;
         };
-        slot.store(Some(Arc::new((key, Arc::new(entry)))));
+        slot.store(Some(Arc::new((key.as_slice().into(), Arc::new(entry)))));
         rank == 2 && !left.is_zero()
     }
 
     /// Forgets an answer.
     pub(super) fn remove(&self, key: &Key) {
         for slot in self.bucket(key).into_iter().flatten() {
-            if slot.load().as_ref().is_some_and(|kept| kept.0 == *key) {
+            if slot.load().as_ref().is_some_and(|kept| *kept.0 == *key.as_slice()) {
                 slot.store(None);
             }
         }
@@ -136,6 +166,9 @@ impl Table {
         self.buckets.get(place as usize)
     }
 }
+
+/// Octets of a key at most: a name, type, class, and flags.
+const KEY_MAX: usize = 255 + 5;
 
 /// Slots of a bucket: enough that a full table has few empty ones.
 const WAYS: usize = 8;

@@ -5,6 +5,7 @@ use std::fmt;
 use store::{Name, name};
 
 use super::{ConfigError, Token, cidr};
+use crate::plugin::Transport;
 
 /// What a server block is asked for: a zone, a port, and how queries come in.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -18,7 +19,7 @@ pub struct ServerKey {
 }
 
 /// The transports of DNS that a key can name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scheme {
     /// UDP and TCP (RFC 1035 §4.2).
     #[default]
@@ -58,6 +59,35 @@ impl Scheme {
             Self::Tls | Self::Quic => 853,
             Self::Https | Self::Https3 | Self::Grpc => 443,
         }
+    }
+
+    /// What a message that comes in so has come over; plain DNS has two answers, and this is the one for streams.
+    pub fn transport(self) -> Transport {
+        match self {
+            Self::Dns => Transport::Tcp,
+            Self::Tls => Transport::Tls,
+            Self::Https => Transport::Https,
+            Self::Https3 => Transport::Https3,
+            Self::Quic => Transport::Quic,
+            Self::Grpc => Transport::Grpc,
+        }
+    }
+
+    /// The names that TLS gives to what is spoken inside (RFC 7301); who names another one is refused.
+    pub fn alpn(self) -> &'static [&'static [u8]] {
+        match self {
+            Self::Dns => &[],
+            Self::Tls => &[b"dot"],
+            Self::Https => &[b"h2", b"http/1.1"],
+            Self::Https3 => &[b"h3"],
+            Self::Quic => &[b"doq"],
+            Self::Grpc => &[b"h2"],
+        }
+    }
+
+    /// Whether it cannot do without a certificate. The others are spoken in clear text then, behind a proxy.
+    pub fn needs_certificate(self) -> bool {
+        matches!(self, Self::Tls | Self::Quic | Self::Https3)
     }
 
     /// Takes the scheme off a text. Other words before `://` are errors, not part of a name that nobody asks for.

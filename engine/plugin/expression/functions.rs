@@ -55,7 +55,7 @@ const FUNCTIONS: &[Function] = &[
     }),
     function("opcode", 0, |_, _| Some(Value::Number(Opcode::QUERY.to_int().into()))),
     function("port", 0, |_, facts| Some(Value::Text(facts.arrival.client.port().to_string()))),
-    function("proto", 0, |_, facts| Some(Value::Text(Transport::name(facts.arrival.transport).into()))),
+    function("proto", 0, |_, facts| Some(Value::Text(Transport::network(facts.arrival.transport).into()))),
     function("server_ip", 0, |_, facts| Some(address(facts.arrival.local.ip()))),
     function("server_port", 0, |_, facts| Some(Value::Text(facts.arrival.local.port().to_string()))),
     function("size", 0, |_, facts| i64::try_from(facts.query.size).ok().map(Value::Number)),

@@ -1,5 +1,8 @@
 //! # file
 //!
+//! ## Name
+//! *file* - answers from a zone file.
+//!
 //! ## Description
 //! Answers from a zone file (RFC 1035 §5). The file is looked at again and again, and read anew when the serial of its
 //! SOA has changed; a file that cannot be read any more leaves the zone as it was. A serial that went backwards
@@ -36,6 +39,22 @@
 //!     errors
 //! }
 //! ```
+//!
+//! ## Metrics
+//! It has no metrics of its own; `prometheus` counts its answers with the label plugin=`file`.
+//!
+//! ## Ready
+//! It does not signal readiness: zone files are read before the server listens, and one that is missing answers
+//! SERVFAIL until it is there.
+//!
+//! ## See also
+//! `auto`, `pocketbase`, `root`, `loadbalance`. RFC 1035 §5 has the form of zone files.
+//!
+//! ## Bugs
+//! The zone cannot be transferred to secondaries, which are not notified either, as there is no `transfer` yet: AXFR
+//! and IXFR over TCP are REFUSED, AXFR over UDP gets NOTIMP, and IXFR over UDP the SOA. Aliases are followed up to 16
+//! times, among all zones of the block; CoreDNS follows about half as many within one zone. ANY is answered with one
+//! RRset.
 
 mod load;
 

@@ -1,5 +1,8 @@
 //! # forward
 //!
+//! ## Name
+//! *forward* - asks other servers and passes their answers on.
+//!
 //! ## Description
 //! Asks other servers and passes their answers on. An upstream is asked over UDP if the client came over UDP, else over TCP;
 //! an answer that was truncated is fetched again over TCP. Each exchange over UDP has a socket of its own, hence a port that
@@ -59,7 +62,8 @@
 //! * `max_connect_attempts` limits the exchanges for one query; 0, the default, leaves it at twice each upstream.
 //! * `policy` says which upstream comes first: any, by chance (the default); each in its turn; or always the first.
 //! * `health_check` says how often an upstream that failed is looked at, `0.5s` by default, by a query for NS of `domain`,
-//!   the root by default, with `no_rec` without asking for recursion.
+//!   the root by default, with `no_rec` without asking for recursion. It is not done
+//!   more often than every `10ms`.
 //! * `max_concurrent` answers REFUSED beyond so many queries at once; 0, the default, is no limit of this kind.
 //! * `next` leaves answers with one of these rcodes to the next `forward` line that is for the name, if there is one;
 //!   `next_on_nodata` does so with answers without data.
@@ -94,6 +98,17 @@
 //! * `zonda_forward_failures_total`: to; exchanges without an answer
 //! * `zonda_later_total`, `zonda_later_waiting`, `zonda_later_refused_total`: queries that wait for an answer, of which
 //!   there are never more than 4,096
+//!
+//! ## Ready
+//! It does not signal readiness: an upstream that is down at the start is no reason to wait.
+//!
+//! ## See also
+//! `cache`, `loop`, `errors`, `header`. RFC 7858 is DNS over TLS, RFC 8484 DNS over HTTPS.
+//!
+//! ## Bugs
+//! EDNS options of clients are not sent on, and the OPT record of an upstream is not passed back. At most 4,096 queries
+//! wait for upstreams at once, for all lines together; those beyond get SERVFAIL. Upstreams over HTTPS are asked over
+//! HTTP/2 alone. Names of hosts are looked up at start and at reloads only.
 
 mod counts;
 mod exchange;
@@ -101,7 +116,7 @@ mod https;
 mod line;
 mod options;
 mod targets;
-mod tls;
+pub(super) mod tls;
 mod upstream;
 
 use std::sync::Arc;
@@ -151,7 +166,7 @@ impl Plugin for Forward {
     fn errand(&self, query: &Query, head: &[u8], context: &Context<'_>) -> Result<Errand, (OptRcode, Failure)> {
         let mut lines: Vec<_> = self.lines.iter().filter(|line| line.is_for(&query.name)).cloned().collect();
         let (query, head) = (query.clone(), Box::<[u8]>::from(head));
-        let is_stream = context.arrival.transport == Transport::Tcp;
+        let is_stream = context.arrival.transport != Transport::Udp;
         let Some(last) = lines.pop() else { return Err((OptRcode::SERVFAIL, failure("no upstream is for the name"))) };
         Ok(Box::pin(async move {
             for line in lines {

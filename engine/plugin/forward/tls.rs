@@ -32,7 +32,7 @@ impl Tls {
 
 /// Reads `tls [CERT KEY] [CA]`: our certificate, if we are to show one, and who vouches for upstreams, else the system's.
 /// Without a line `at` is where faults are reported.
-pub(super) fn config(
+pub(in crate::plugin) fn config(
     line: Option<&Directive>,
     at: &Directive,
     setup: &Setup<'_>,

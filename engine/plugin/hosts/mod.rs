@@ -1,5 +1,8 @@
 //! # hosts
 //!
+//! ## Name
+//! *hosts* - answers from a hosts file.
+//!
 //! ## Description
 //! Answers questions for A, AAAA and PTR from a file in the form of `/etc/hosts` and from lines in the Corefile. The file
 //! is looked at again and again; one that is gone or cannot be read leaves what was read before. A question of another
@@ -50,6 +53,15 @@
 //! ## Metrics
 //! * `coredns_hosts_entries`: names of addresses and addresses of names, in all tables together
 //! * `coredns_hosts_reload_timestamp_seconds`: when a file was last read
+//!
+//! ## Ready
+//! It does not signal readiness: the file is read before the server listens.
+//!
+//! ## See also
+//! `file`, `template`.
+//!
+//! ## Bugs
+//! None are known. Names in the file that are no domain names are left out without a word.
 
 mod table;
 

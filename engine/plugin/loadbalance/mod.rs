@@ -1,5 +1,8 @@
 //! # loadbalance
 //!
+//! ## Name
+//! *loadbalance* - puts addresses and mail exchangers in changing order.
+//!
 //! ## Description
 //! Changes the order of addresses (A, AAAA) and mail exchangers (MX) in answers, so that clients which take the first one
 //! spread over all of them. Records are exchanged within their RRset; RRsets keep their order, in which aliases come
@@ -36,6 +39,19 @@
 //!     file db.example.org
 //! }
 //! ```
+//!
+//! ## Metrics
+//! None.
+//!
+//! ## Ready
+//! It does not signal readiness.
+//!
+//! ## See also
+//! `file`, `hosts`, `forward`.
+//!
+//! ## Bugs
+//! RRsets keep their places, where CoreDNS puts aliases first and addresses and mail exchangers last. More than 32 mail
+//! exchangers stay in their order.
 
 mod weights;
 

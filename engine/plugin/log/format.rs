@@ -2,9 +2,11 @@
 
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use domain::base::iana::Class;
-use store::types::rtype_to_text;
+use store::name;
+use store::types::write_rtype;
 
 use crate::plugin::{Context, Transport};
 use crate::wire::{Flag, Query, Response};
@@ -77,17 +79,18 @@ impl Format {
         Self { parts }
     }
 
-    /// The line for one answer, without a line end.
-    pub(super) fn line(&self, query: &Query, response: &Response<'_>, context: &Context<'_>) -> String {
-        let mut line = String::with_capacity(160);
-        for part in &self.parts {
-            // Writing into a String cannot fail.
-            let _ = match part {
-                Part::Text(text) => line.write_str(text),
-                Part::Field(field) => field.write(&mut line, query, response, context),
-            };
-        }
-        line
+    /// Writes the line for one answer, without a line end.
+    pub(super) fn write(
+        &self,
+        line: &mut impl Write,
+        query: &Query,
+        response: &Response<'_>,
+        context: &Context<'_>,
+    ) -> std::fmt::Result {
+        self.parts.iter().try_for_each(|part| match part {
+            Part::Text(text) => line.write_str(text),
+            Part::Field(field) => field.write(line, query, response, context),
+        })
     }
 }
 
@@ -95,22 +98,22 @@ impl Field {
     /// Writes the field's value.
     fn write(
         self,
-        line: &mut String,
+        line: &mut impl Write,
         query: &Query,
         response: &Response<'_>,
         context: &Context<'_>,
     ) -> std::fmt::Result {
         let arrival = context.arrival;
         match self {
-            Self::Type => line.write_str(&rtype_to_text(query.qtype)),
-            Self::Name => write_name(line, query.name.as_slice()),
+            Self::Type => write_rtype(line, query.qtype),
+            Self::Name => name::write_text(line, query.name.iter()),
             Self::Class => match query.qclass {
                 Class::IN => line.write_str("IN"),
                 Class::CH => line.write_str("CH"),
                 Class::ANY => line.write_str("ANY"),
                 other => write!(line, "CLASS{}", other.to_int()),
             },
-            Self::Proto => line.write_str(arrival.transport.name()),
+            Self::Proto => line.write_str(arrival.transport.network()),
             Self::Remote => write_address(line, arrival.client),
             Self::Port => write!(line, "{}", arrival.client.port()),
             Self::Local => write_address(line, arrival.local),
@@ -121,17 +124,14 @@ impl Field {
                 None => write!(line, "RCODE{}", response.rcode.to_int()),
             },
             Self::Rflags => write_flags(line, query, response),
-            Self::Duration => {
-                let nanoseconds = context.started.map_or(0, |started| started.elapsed().as_nanos());
-                let digits = format!("{}.{:09}", nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000);
-                write!(line, "{}s", digits.trim_end_matches('0').trim_end_matches('.'))
-            }
+            Self::Duration => write_seconds(line, context.started.map_or(Duration::ZERO, |started| started.elapsed())),
             Self::Id => write!(line, "{}", query.id),
             Self::Opcode => line.write_str("0"),
             Self::Do => write!(line, "{}", query.edns.is_some_and(|edns| edns.dnssec_ok)),
             Self::Bufsize => match (arrival.transport, query.edns) {
-                (Transport::Tcp, None) => line.write_str("65535"),
-                (_, edns) => write!(line, "{}", edns.map_or(512, |edns| edns.payload_size)),
+                (Transport::Udp, None) => line.write_str("512"),
+                (_, None) => line.write_str("65535"),
+                (_, Some(edns)) => write!(line, "{}", edns.payload_size),
             },
             Self::Metadata => line.write_str("-"),
         }
@@ -162,16 +162,21 @@ fn field(name: &str) -> Option<Field> {
     })
 }
 
-/// Writes a name in presentation form with its final dot.
-fn write_name(line: &mut String, wire: &[u8]) -> std::fmt::Result {
-    match store::Name::from_octets(bytes::Bytes::copy_from_slice(wire)) {
-        Ok(name) => line.write_str(&store::name::to_text(&name)),
-        Err(_) => line.write_str("-"),
+/// Writes seconds with as many decimals as it takes, and an `s`.
+fn write_seconds(line: &mut impl Write, duration: Duration) -> std::fmt::Result {
+    write!(line, "{}", duration.as_secs())?;
+    let (mut decimals, mut digits) = (duration.subsec_nanos(), 9);
+    if decimals > 0 {
+        while decimals.is_multiple_of(10) {
+            (decimals, digits) = (decimals / 10, digits - 1);
+        }
+        write!(line, ".{decimals:0digits$}")?;
     }
+    line.write_char('s')
 }
 
 /// Writes an address without its port, IPv6 in brackets.
-fn write_address(line: &mut String, address: SocketAddr) -> std::fmt::Result {
+fn write_address(line: &mut impl Write, address: SocketAddr) -> std::fmt::Result {
     match address.ip().to_canonical() {
         IpAddr::V4(address) => write!(line, "{address}"),
         IpAddr::V6(address) => write!(line, "[{address}]"),
@@ -179,13 +184,15 @@ fn write_address(line: &mut String, address: SocketAddr) -> std::fmt::Result {
 }
 
 /// Writes the answer's flags that are set, joined by commas.
-fn write_flags(line: &mut String, query: &Query, response: &Response<'_>) -> std::fmt::Result {
+fn write_flags(line: &mut impl Write, query: &Query, response: &Response<'_>) -> std::fmt::Result {
     line.write_str("qr")?;
     let flags = [
         ("aa", response.authoritative),
         ("tc", response.truncated),
         ("rd", response.flag(Flag::RecursionDesired)),
         ("ra", response.flag(Flag::RecursionAvailable)),
+        // Z, which would come next, is never set (RFC 1035 §4.1.1).
+        ("ad", response.authentic_data()),
         ("cd", query.checking_disabled),
     ];
     for (flag, _) in flags.into_iter().filter(|(_, set)| *set) {
@@ -205,7 +212,7 @@ const COMBINED: &str = "{common} \"{>opcode}\"";
 
 #[cfg(test)]
 mod tests {
-    use super::{Field, Format, Part};
+    use super::{Duration, Field, Format, Part, write_seconds};
 
     #[test]
     fn unknown_fields_and_lone_braces_stay_text() {
@@ -218,6 +225,13 @@ mod tests {
             ("{/geoip/city}", vec![Part::Field(Field::Metadata)]),
         ] {
             assert_eq!(Format::parse(format).parts, parts, "{format}");
+        }
+        for (nanoseconds, text) in
+            [(0, "0s"), (1, "0.000000001s"), (123_400, "0.0001234s"), (2_000_000_000, "2s"), (1_050_000_000, "1.05s")]
+        {
+            let mut line = String::new();
+            write_seconds(&mut line, Duration::from_nanos(nanoseconds)).unwrap();
+            assert_eq!(line, text);
         }
         assert_eq!(Format::parse("{combined}").parts.len(), Format::parse("{common}").parts.len() + 3);
     }

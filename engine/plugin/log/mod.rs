@@ -1,5 +1,8 @@
 //! # log
 //!
+//! ## Name
+//! *log* - logs queries.
+//!
 //! ## Description
 //! Writes a line to standard output after each answer. A name below several of the listed names is logged by the first
 //! line of the block that lists one of its ancestors.
@@ -22,7 +25,7 @@
 //! * `{size}`, `{rsize}`: octets of the query and of the answer
 //! * `{rcode}`, `{duration}`: the answer's code, and the seconds it took
 //! * `{>id}`, `{>opcode}`, `{>do}`, `{>bufsize}`: id, opcode, DO bit and EDNS size of the query
-//! * `{>rflags}`: the flags of the answer
+//! * `{>rflags}`: the flags of the answer, of `qr`, `aa`, `tc`, `rd`, `ra`, `ad` and `cd` those that are set
 //! * `{/LABEL}`: a label of metadata, `-` while there is none
 //! * `{common}` = `{remote}:{port} - {>id} "{type} {class} {name} {proto} {size} {>do} {>bufsize}" {rcode} {>rflags} {rsize} {duration}`
 //! * `{combined}` = `{common} "{>opcode}"`
@@ -38,6 +41,20 @@
 //!     }
 //! }
 //! ```
+//!
+//! ## Metrics
+//! `zonda_log_lines_dropped_total`: lines that were not written because the log could not take them.
+//!
+//! ## Ready
+//! It does not signal readiness.
+//!
+//! ## See also
+//! `errors`, `prometheus`, `debug`.
+//!
+//! ## Bugs
+//! There are no labels of metadata, so `{/LABEL}` is always `-`. Under a flood of queries lines are dropped rather than
+//! queries held up, and a line is cut at 8,192 octets. A single argument with a `{` in it is the format, where CoreDNS
+//! takes it for a name.
 
 mod format;
 
@@ -46,6 +63,7 @@ use store::{Name, name};
 
 use super::corefile::{ConfigError, Directive};
 use super::{Context, Flow, Plugin, Setup};
+use crate::log::Level;
 use crate::wire::{Query, Response, Section};
 use format::Format;
 
@@ -161,7 +179,7 @@ impl Plugin for Log {
         if let Some(rule) = self.rules.iter().find(|rule| rule.covers(query))
             && rule.classes.hold(response)
         {
-            crate::log::query_line(rule.format.line(query, response, context));
+            crate::log::query_line(Level::Info, |line| rule.format.write(line, query, response, context));
         }
     }
 }

@@ -10,8 +10,8 @@ use domain::base::iana::{OptRcode, Rtype};
 
 use super::names::Names;
 use crate::metrics::{Labels, Text};
+use crate::plugin::Arrival;
 use crate::plugin::counted::{Count, Counted};
-use crate::plugin::{Arrival, Transport};
 use crate::wire::{Query, Response};
 
 /// What is counted for one zone on one listener.
@@ -109,7 +109,7 @@ impl Counters {
             true => shard[place].store(shard[place].load(Ordering::Relaxed).wrapping_add(number), Ordering::Relaxed),
             false => drop(shard[place].fetch_add(number, Ordering::Relaxed)),
         };
-        let proto = usize::from(arrival.transport == Transport::Tcp);
+        let proto = usize::from(arrival.transport.network() == "tcp");
         let family = usize::from(arrival.client.ip().to_canonical().is_ipv6());
         add(REQUESTS + (proto * 2 + family) * TYPES + type_place(query.qtype), 1);
         if query.edns.is_some_and(|edns| edns.dnssec_ok) {

@@ -1,5 +1,8 @@
 //! # rrl
 //!
+//! ## Name
+//! *rrl* - keeps the server from being used to flood others.
+//!
 //! ## Description
 //! Response rate limiting: keeps the server from being used to flood others. Over UDP the source of a query is easily
 //! forged, and the answers go to whoever it names. Answers are counted by client network and by what they say; beyond
@@ -36,13 +39,16 @@
 //! ```
 //! * **ZONES** are the zones whose answers are limited; without them those of the server block.
 //! * `window` is how far an account may be overdrawn, 1 to 3600 **SECONDS**; 15 without it.
-//! * `ipv4-prefix-length` and `ipv6-prefix-length` are the size of a client network; 24 and 56 without them.
-//! * `responses-per-second` is the allowance of positive answers, 0 for no limit, which is so without it. The
-//!   allowances of `nodata`, `nxdomains`, `referrals` and `errors` are the same unless they are given.
+//! * `ipv4-prefix-length` and `ipv6-prefix-length` are the size of a client network, 1 to 32 and 1 to 128; 24 and 56
+//!   without them.
+//! * `responses-per-second` is the allowance of positive answers, up to 1,000,000,000; 0 for no limit, which is so without
+//!   it. `nodata-per-second`, `nxdomains-per-second`, `referrals-per-second` and `errors-per-second` are the allowances of
+//!   the other answers, and the same unless they are given.
 //! * `requests-per-second` limits queries of a client network whatever their answer; those beyond it are dropped before
 //!   they are looked at.
-//! * `slip-ratio` sends every **N**th answer beyond the allowance empty and truncated; 2 without it, 0 for none.
-//! * `max-table-size` is how many accounts are kept, 100,000 without it. When there are more, those that are least in
+//! * `slip-ratio` sends every **N**th answer beyond the allowance empty and truncated; 2 without it, up to 10,
+//!   and 0 for none.
+//! * `max-table-size` is how many accounts are kept, 1 to 100,000,000; 100,000 without it. When there are more, those that are least in
 //!   debt are forgotten.
 //! * `exempt` are networks (`192.0.2.0/24`) or addresses that are not limited.
 //! * `report-only` counts and reports, and limits nothing.
@@ -65,6 +71,16 @@
 //! With `prometheus` in the server block, and with `report-only` of what would have been limited:
 //! * `zonda_rrl_dropped_total`, `zonda_rrl_truncated_total`: answers; server, zone, view
 //! * `zonda_rrl_dropped_requests_total`: queries by `requests-per-second`; server, zone, view
+//!
+//! ## Ready
+//! It does not signal readiness.
+//!
+//! ## See also
+//! `acl`, `any`, `prometheus`. RFC 7873 has the cookies.
+//!
+//! ## Bugs
+//! CoreDNS has no such plugin built in; most properties have the names of the one that can be added to it. An account
+//! is kept by a hash, so that two networks may share one by chance.
 
 use std::hash::BuildHasher;
 use std::net::IpAddr;

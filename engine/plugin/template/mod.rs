@@ -1,5 +1,8 @@
 //! # template
 //!
+//! ## Name
+//! *template* - makes answers from the names of questions.
+//!
 //! ## Description
 //! Makes answers from questions: patterns pick the names, templates write the records. Several lines are asked in their
 //! order; a line that is for another zone, class or type is passed over. Answers are authoritative. A template that fails,
@@ -29,7 +32,8 @@
 //! * `answer`, `additional` and `authority` are templates of records in the form of zone files, each of one record. A TTL
 //!   that is left out is 3600.
 //! * `rcode` is the code of the answer, such as `NXDOMAIN`; `NOERROR` by default.
-//! * `ederror` tells clients that speak EDNS why (RFC 8914): a number and perhaps a text.
+//! * `ederror` tells clients that speak EDNS why (RFC 8914): a number from 0 to 65535 and perhaps a
+//!   text.
 //! * `fallthrough` lets the next line, and after the last the next plugin, have names that no pattern matches; with
 //!   **ZONES** only those at or below them. Without it they get SERVFAIL.
 //!
@@ -95,6 +99,16 @@
 //! * `coredns_template_matches_total`: server, zone, view, class, type
 //! * `coredns_template_template_failures_total`: templates that failed; server, zone, view, class, type, section, template
 //! * `coredns_template_rr_failures_total`: templates that wrote no record; the same labels
+//!
+//! ## Ready
+//! It does not signal readiness.
+//!
+//! ## See also
+//! `hosts`, `file`, `acl`. RFC 8914 has the extended errors.
+//!
+//! ## Bugs
+//! Loops in templates (`range`, `with`) and templates that call templates (`define`) are not there, and neither are
+//! labels of metadata. A pattern has up to 10,000 characters, and knows neither look-around nor back-references.
 
 mod lexer;
 mod program;

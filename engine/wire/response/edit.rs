@@ -4,6 +4,7 @@ use domain::base::iana::Rtype;
 
 use super::{OPT_OCTETS, Response, Section};
 use crate::wire::QName;
+use crate::wire::received::AD;
 
 /// A flag of the header that an operator may set or clear (RFC 1035 §4.1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +40,11 @@ impl Response<'_> {
             Flag::RecursionAvailable => self.echo[1] & RA != 0,
             Flag::RecursionDesired => self.echo[0] & RD != 0,
         }
+    }
+
+    /// Whether AD is set in the answer: a server that was asked has verified it (RFC 4035 §3.2.3).
+    pub fn authentic_data(&self) -> bool {
+        self.echo[1] & AD != 0
     }
 
     /// Sets or clears a flag of the answer.

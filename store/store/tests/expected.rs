@@ -1,8 +1,11 @@
 //! Edits that hold only for what their writer has seen, RRsets that are set whole, and edits that are only tried.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::*;
-use crate::ZoneState;
+use crate::edit::JournalEntry;
 use crate::edit::{Expected, RrsetData};
+use crate::{Timestamp, ZoneState};
 
 /// The op that sets an RRset from `owner [ttl] TYPE` and the rdata of its records.
 fn set(head: &str, rdata: &[&str]) -> Op {
@@ -131,4 +134,35 @@ fn a_survey_names_who_changed_a_zone_last() {
     assert_eq!(store.zone(&apex()).unwrap().as_ref(), survey.first());
     assert!(store.zone(&name("example.net.")).unwrap().is_none());
     assert!(store.survey(&mut |_| Vec::new()).unwrap().is_empty());
+}
+
+/// A time that is another one at each look.
+fn ticking() -> Timestamp {
+    static NOW: AtomicU64 = AtomicU64::new(1_795_608_000_000);
+    NOW.fetch_add(1, Ordering::Relaxed)
+}
+
+#[test]
+fn the_newest_changes_of_all_zones_are_told_those_of_removed_zones_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::with_db(Db::open(folder.path()).unwrap(), ticking).unwrap().store;
+    let other = name("example.net.");
+    let net = |content: &str| Op::Rrset {
+        apex: other.clone(),
+        owner: other.clone(),
+        rtype: Rtype::A,
+        ttl: None,
+        rdata: vec![types::rdata_from_text(Rtype::A, content, None).unwrap()],
+    };
+    let apply = |op: Op| store.apply(edit(vec![op])).unwrap();
+    apply(create("a A 192.0.2.1"));
+    apply(net("192.0.2.2"));
+    apply(create("b A 192.0.2.3"));
+    let look = |apex: &Name, entry: &JournalEntry| (name::to_text(apex), entry.to.is_some());
+    let (org, net) = (|| ("example.org.".to_owned(), true), |is_there| ("example.net.".to_owned(), is_there));
+    assert_eq!(store.recent(9, &look).unwrap(), [org(), net(true), org()]);
+    apply(Op::RemoveZone(other.clone()));
+    assert_eq!(store.recent(9, &look).unwrap(), [net(false), org(), net(true), org()]);
+    assert_eq!(store.recent(2, &look).unwrap(), [net(false), org()]);
+    assert_eq!(store.recent(0, &look).unwrap(), []);
 }
