@@ -1,22 +1,24 @@
 //! The database file: tables of octets, read and written in transactions. redb is named here alone.
 //!
-//! redb keeps two roots and swaps them with one synchronized write, so that after a crash the last commit is there
-//! whole. After an error of the disk it refuses everything until it is opened anew, which happens here at the next use:
-//! when a full disk has room again, the store goes on without a restart.
+//! redb keeps two roots and swaps them with one synchronized write, so that after a crash the last commit of the file is
+//! there whole. A small commit is made durable in the write-ahead log first ([`crate::wal`]) and goes to the file with
+//! others. After an error of the disk redb refuses everything until it is opened anew, which happens here at the next
+//! use: when a full disk has room again, the store goes on without a restart.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::{
-    Builder, Database, DatabaseError, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition, TableError,
-    WriteTransaction,
+    Builder, Database, DatabaseError, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition,
+    TableError, WriteTransaction,
 };
 
 use crate::StoreError;
+use crate::wal::{self, Changes, LogFile, Mark, Medium, Wal, WalError};
 
 /// A table of the database; both keys and values are octets.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +62,9 @@ const TABLES: [TableDefinition<'static, Octets, Octets>; 10] = [
     TableDefinition::new("removed"),
 ];
 
+/// The table of the one [`Mark`], which is the file's own and in no back-up.
+const LOG: TableDefinition<'static, (), Octets> = TableDefinition::new("log");
+
 /// What a scan calls with key and value; it goes on while that answers true.
 pub(crate) type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<bool, StoreError>;
 
@@ -100,10 +105,25 @@ pub(crate) enum Then {
 pub(crate) struct Db {
     /// How to open it, the first time and after an error of the disk.
     opener: Opener,
+    /// What the write-ahead log lies on.
+    medium: Arc<dyn Medium>,
     /// The database, unless it has to be opened.
     open: Mutex<Open>,
+    /// The log of the database that is open. Who has locked `open` may lock this, and not the other way round.
+    log: Mutex<Log>,
     /// Why nothing may be written, if so.
     frozen: Option<StoreError>,
+}
+
+/// The log of one opening of the database.
+#[derive(Default)]
+struct Log {
+    /// Which opening.
+    generation: u64,
+    /// The log; `None` if the file is whole without one.
+    wal: Option<Wal>,
+    /// None can be made.
+    is_impossible: bool,
 }
 
 /// The database as it is at present.
@@ -145,12 +165,13 @@ impl Db {
         let repaired = matches!(unclean, Ok(Err(DatabaseError::RepairAborted)));
         drop(unclean);
         let shown = path.display().to_string();
+        let medium = Arc::new(LogFile::new(folder.join(LOG_NAME)));
         let opener: Opener = Box::new(move |verify| builder(verify).open(&path));
-        Ok(OpenedDb { db: Self::with_opener(opener, &shown)?, repaired })
+        Ok(OpenedDb { db: Self::with_opener(opener, medium, &shown)?, repaired })
     }
 
-    /// Opens through `opener`; `shown` names the file in errors.
-    fn with_opener(opener: Opener, shown: &str) -> Result<Self, StoreError> {
+    /// Opens through `opener`, and a log on `medium`; `shown` names the file in errors.
+    fn with_opener(opener: Opener, medium: Arc<dyn Medium>, shown: &str) -> Result<Self, StoreError> {
         let guarded = |verify: bool| {
             catch_unwind(AssertUnwindSafe(|| opener(verify)))
                 .unwrap_or_else(|_| Err(redb::StorageError::Corrupted("the file is damaged".into()).into()))
@@ -170,7 +191,55 @@ impl Db {
             }
             Err(error) => return Err(fault_at(shown, error)),
         };
-        Ok(Self { opener, open: Mutex::new(Open { database: Some(database), generation: 0 }), frozen })
+        let open = Mutex::new(Open { database: None, generation: 0 });
+        let mut db = Self { opener, medium, open, log: Mutex::default(), frozen };
+        db.catch_up(&database, 0)?;
+        db.open.get_mut().unwrap_or_else(PoisonError::into_inner).database = Some(database);
+        Ok(db)
+    }
+
+    /// Puts what the log has into a database that has just been opened.
+    fn catch_up(&self, database: &Database, generation: u64) -> Result<(), StoreError> {
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        *log = Log { generation, ..Log::default() };
+        if self.frozen.is_some() {
+            // Without a log the file was shut down and has all there is. With one, what can be read of it may be of an
+            // earlier state.
+            return match self.medium.read() {
+                Ok(None) => Ok(()),
+                _ => Err(log_damaged("the database file is damaged and does not take them")),
+            };
+        }
+        let Some(mark) = read_mark(database)? else { return Ok(()) };
+        let (wal, lacking) = match Wal::open(&self.medium, mark) {
+            Ok(Some(opened)) => opened,
+            Ok(None) => return forget_mark(database),
+            Err(WalError::Io(error)) => return Err(io_error(LOG_NAME, &error)),
+            Err(WalError::Damaged(why)) => return Err(log_damaged(why)),
+        };
+        let mut entries = Vec::new();
+        for changes in &lacking {
+            entries.extend(wal::entries(changes).ok_or_else(|| log_damaged("a record in it makes no sense"))?);
+        }
+        if !lacking.is_empty() {
+            let mut transaction = database.begin_write().map_err(fault)?;
+            let mut tables = open_tables(&transaction)?;
+            for (table, key, value) in entries {
+                let table = tables.get_mut(usize::from(table)).and_then(Option::as_mut);
+                let table = table.ok_or_else(|| log_damaged("a record in it is of a table that there is not"))?;
+                match value {
+                    Some(value) => drop(table.insert(key, value).map_err(fault)?),
+                    None => drop(table.remove(key).map_err(fault)?),
+                }
+            }
+            drop(tables);
+            put_mark(&transaction, wal.mark())?;
+            // It stays in the log, so there need be no room for it in the file now.
+            transaction.set_durability(Durability::None).map_err(fault)?;
+            transaction.commit().map_err(fault)?;
+        }
+        log.wal = Some(wal);
+        Ok(())
     }
 
     /// Why nothing can be written: pages of the file are damaged.
@@ -190,7 +259,7 @@ impl Db {
                     Err(error) => return Err(fault(error)),
                 });
             }
-            work(&View::<ReadOnlyTable<Octets, Octets>>(tables))
+            work(&View::<ReadOnlyTable<Octets, Octets>>::new(tables))
         };
         let read = match self.frozen {
             None => work(),
@@ -221,27 +290,109 @@ impl Db {
         }
         let (transaction, generation) = self.begin(|database| database.begin_write().map_err(fault))?;
         let work = || {
-            let mut view = View(open_tables(&transaction)?);
+            let mut view = View::new(open_tables(&transaction)?);
+            view.changes = self.log_of(generation)?.wal.as_ref().map(Wal::changes);
             let (made, then) = work(&mut view)?;
-            drop(view);
-            match then {
-                Then::Commit => transaction.commit().map_err(fault)?,
-                Then::Abort => transaction.abort().map_err(fault)?,
-            }
-            Ok(made)
+            Ok((made, then, view.changes.take()))
         };
-        work().inspect_err(|error| self.close_after(error, generation))
+        let (made, then, changes) = work().inspect_err(|error| self.close_after(error, generation))?;
+        match then {
+            Then::Commit => self.commit(transaction, changes, generation)?,
+            Then::Abort => {
+                transaction.abort().map_err(fault).inspect_err(|error| self.close_after(error, generation))?;
+            }
+        }
+        Ok(made)
+    }
+
+    /// Makes a transaction durable: in the log, or where that has no room for the changes, with all that is in the log, in
+    /// the file. An error means that it is not there, unless the disk cannot even be asked.
+    fn commit(
+        &self,
+        transaction: WriteTransaction,
+        changes: Option<Changes>,
+        generation: u64,
+    ) -> Result<(), StoreError> {
+        let mut mark = None;
+        let Err(error) = self.try_commit(transaction, changes, generation, &mut mark) else { return Ok(()) };
+        self.close_after(&error, generation);
+        // What failed may have come as far as the disk all the same: what is found there counts.
+        let is_there = mark.is_some_and(|mark: Mark| {
+            self.begin(|_| Ok(())).is_ok()
+                && self.log.lock().unwrap_or_else(PoisonError::into_inner).wal.as_ref().is_some_and(|wal| {
+                    let found = wal.mark();
+                    found.id == mark.id && found.last >= mark.last
+                })
+        });
+        if is_there { Ok(()) } else { Err(error) }
+    }
+
+    /// The same, without a look at what became of it after an error: `mark` is what the database has then if it is there.
+    fn try_commit(
+        &self,
+        mut transaction: WriteTransaction,
+        changes: Option<Changes>,
+        generation: u64,
+        mark: &mut Option<Mark>,
+    ) -> Result<(), StoreError> {
+        let mut log = self.log_of(generation)?;
+        let is_new = log.wal.is_none() && !log.is_impossible;
+        if is_new {
+            // On a full disk there can be no log, and perhaps still room for this in the file.
+            log.wal = Wal::create(&self.medium).ok();
+            log.is_impossible = log.wal.is_none();
+        }
+        if let Some(wal) = &mut log.wal {
+            let next = wal.next_mark();
+            put_mark(&transaction, next)?;
+            *mark = Some(next);
+            if changes.map_or(Ok(false), |changes| wal.append(changes)).map_err(|error| io_error(LOG_NAME, &error))? {
+                transaction.set_durability(Durability::None).map_err(fault)?;
+                return transaction.commit().map_err(fault);
+            }
+        }
+        commit_to_file(transaction).inspect_err(|_| {
+            if is_new {
+                // Its room may be what was missing; without its mark in the file it is nobody's log.
+                let _ = self.medium.remove();
+            }
+        })?;
+        log.wal.iter_mut().for_each(if is_new { Wal::count } else { Wal::restart });
+        Ok(())
+    }
+
+    /// The log of one opening of the database.
+    fn log_of(&self, generation: u64) -> Result<MutexGuard<'_, Log>, StoreError> {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        match log.generation == generation {
+            true => Ok(log),
+            false => Err(StoreError::Io(format!("{FILE_NAME} was closed after an error and opened anew"))),
+        }
     }
 
     /// Gives room that is not needed back to the file system. Nothing else may be going on.
     pub(crate) fn compact(self) -> Result<(), StoreError> {
         self.check_sound()?;
-        let open = self.open.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let Some(mut database) = open.database else {
+        self.forget_log()?;
+        let database = self.open.lock().unwrap_or_else(PoisonError::into_inner).database.take();
+        let Some(mut database) = database else {
             return Ok(());
         };
         database.compact().map_err(fault)?;
         database.close().map_err(fault)
+    }
+
+    /// Brings all to the file and removes the log: the file is whole without it from here on.
+    fn forget_log(&self) -> Result<(), StoreError> {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(_), Some(database)) = (&log.wal, &open.database) {
+            forget_mark(database)?;
+            log.wal = None;
+            // Without its mark in the file it is nobody's log.
+            let _ = self.medium.remove();
+        }
+        Ok(())
     }
 
     /// Begins a transaction, after opening the database if it is not.
@@ -251,7 +402,9 @@ impl Db {
             Some(database) => database,
             None => {
                 open.generation += 1;
-                (self.opener)(false).map_err(fault)?
+                let database = (self.opener)(false).map_err(fault)?;
+                self.catch_up(&database, open.generation)?;
+                database
             }
         };
         let begun = begin(open.database.insert(database));
@@ -287,6 +440,13 @@ impl Db {
             // What it could still say is what has just been reported.
             let _ = database.close();
         }
+    }
+}
+
+impl Drop for Db {
+    fn drop(&mut self) {
+        // What does not reach the file now is in the log for the next open.
+        let _ = self.forget_log();
     }
 }
 
@@ -348,7 +508,7 @@ fn fill_file<R, E>(
     let shown = new.display().to_string();
     let database = builder(false).create(new).map_err(|error| fault_at(&shown, error))?;
     let transaction = database.begin_write().map_err(fault)?;
-    let mut view = View(open_tables(&transaction)?);
+    let mut view = View::new(open_tables(&transaction)?);
     let filled = fill(&mut view)?;
     drop(view);
     match &filled {
@@ -382,18 +542,61 @@ fn open_tables(transaction: &WriteTransaction) -> Result<Vec<Option<redb::Table<
     Ok(tables)
 }
 
-/// The open tables of one transaction, in the order of [`Table`].
-struct View<T>(Vec<Option<T>>);
+/// Which log a database has, and what of it; `None` for one that was shut down, or never had one.
+fn read_mark(database: &Database) -> Result<Option<Mark>, StoreError> {
+    let transaction = database.begin_read().map_err(fault)?;
+    let table = match transaction.open_table(LOG) {
+        Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+        table => table.map_err(fault)?,
+    };
+    let Some(octets) = table.get(()).map_err(fault)? else { return Ok(None) };
+    let mark =
+        Mark::decode(octets.value()).ok_or_else(|| damaged(FILE_NAME, "what it says of its log cannot be read"))?;
+    Ok(Some(mark))
+}
+
+/// Takes the mark out of the file, durably and with all that was committed before.
+fn forget_mark(database: &Database) -> Result<(), StoreError> {
+    let transaction = database.begin_write().map_err(fault)?;
+    transaction.open_table(LOG).map_err(fault)?.remove(()).map_err(fault)?;
+    commit_to_file(transaction)
+}
+
+/// Makes a transaction durable in the file, with all that were committed before.
+fn commit_to_file(mut transaction: WriteTransaction) -> Result<(), StoreError> {
+    // So that a file whose last state is damaged does not pass for one with the state before.
+    transaction.set_two_phase_commit(true);
+    transaction.commit().map_err(fault)
+}
+
+/// Keeps a mark in the file.
+fn put_mark(transaction: &WriteTransaction, mark: Mark) -> Result<(), StoreError> {
+    let mut table = transaction.open_table(LOG).map_err(fault)?;
+    table.insert((), &mark.encode()[..]).map(drop).map_err(fault)
+}
+
+/// The open tables of one transaction.
+struct View<T> {
+    /// In the order of [`Table`].
+    tables: Vec<Option<T>>,
+    /// What is changed, for the log.
+    changes: Option<Changes>,
+}
 
 impl<T> View<T> {
+    /// The tables, without a note of what is changed.
+    fn new(tables: Vec<Option<T>>) -> Self {
+        Self { tables, changes: None }
+    }
+
     /// The table, if the file has it.
     fn table(&self, table: Table) -> Option<&T> {
-        self.0.get(table as usize)?.as_ref()
+        self.tables.get(table as usize)?.as_ref()
     }
 
     /// The table, to be changed.
     fn table_mut(&mut self, table: Table) -> Result<&mut T, StoreError> {
-        let table = self.0.get_mut(table as usize).and_then(Option::as_mut);
+        let table = self.tables.get_mut(table as usize).and_then(Option::as_mut);
         // Opening all of them rules this out.
         table.ok_or_else(|| StoreError::Internal("a table of the database is not open".into()))
     }
@@ -440,10 +643,16 @@ impl<T: ReadableTable<Octets, Octets>> Read for View<T> {
 
 impl Write for View<redb::Table<'_, Octets, Octets>> {
     fn put(&mut self, table: Table, key: &[u8], value: &[u8]) -> Result<bool, StoreError> {
+        if let Some(changes) = &mut self.changes {
+            changes.note(table as u8, key, Some(value));
+        }
         Ok(self.table_mut(table)?.insert(key, value).map_err(fault)?.is_some())
     }
 
     fn remove(&mut self, table: Table, key: &[u8]) -> Result<bool, StoreError> {
+        if let Some(changes) = &mut self.changes {
+            changes.note(table as u8, key, None);
+        }
         Ok(self.table_mut(table)?.remove(key).map_err(fault)?.is_some())
     }
 }
@@ -487,6 +696,16 @@ fn damaged(shown: &str, why: &str) -> StoreError {
     ))
 }
 
+/// The error of a log that is not what was written, with the way out.
+fn log_damaged(why: &str) -> StoreError {
+    StoreError::Damaged(format!(
+        "{LOG_NAME}, which has the last changes, cannot be used ({why}); bring back the {LOG_NAME} that belongs to this \
+         {FILE_NAME}, restore the folder from a back-up, or write the word {} into it, and nothing else, to go on without those \
+         changes",
+        wal::FORGET
+    ))
+}
+
 /// What an error of the system means for the store.
 fn io_error(shown: &str, error: &io::Error) -> StoreError {
     match error.kind() {
@@ -497,6 +716,9 @@ fn io_error(shown: &str, error: &io::Error) -> StoreError {
 
 /// The database's name in its folder.
 const FILE_NAME: &str = "zonda.redb";
+
+/// The write-ahead log's name beside it.
+const LOG_NAME: &str = "zonda.wal";
 
 /// Memory for pages; small, because what is served is in memory already.
 const CACHE_BYTES: usize = 64 << 20;

@@ -30,6 +30,7 @@ mod stage;
 mod store;
 mod tables;
 pub mod types;
+mod wal;
 mod watch;
 mod writer;
 pub mod zonefile;

@@ -36,7 +36,8 @@
 //! * `tls` makes the service speak HTTPS, TLS 1.2 at the least, with the certificate (and its chain) and the private key
 //!   in these PEM files. They are read again when they change; while what they hold is no good, which the log tells, the
 //!   former certificate stays in use.
-//! * `data_dir` is the folder of the database, `pb_data` by default.
+//! * `data_dir` is the folder of the database, `pb_data` by default. It holds `zonda.redb`, and while zonda runs, or after
+//!   it was killed, `zonda.wal` with the newest changes: the two belong together.
 //! * `su_email` and `su_password` are the superuser's account, `su@pocketbase.internal` and `pwd@pocketbase.internal` by
 //!   default. The environment variables `COREDNS_PB_SUPERUSER_EMAIL` and `COREDNS_PB_SUPERUSER_PWD` win over them.
 //! * `default_ttl` is the TTL of records that have none (0), 30 by default.

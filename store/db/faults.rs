@@ -12,24 +12,40 @@ use crate::{Name, Rtype, Store, name};
 
 mod flips;
 mod full;
+mod log;
 mod power;
 
-/// A disk in memory; clones are the same disk.
+/// A disk in memory with the database file and its log; clones are the same disk.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Disk(Arc<Mutex<State>>);
+
+/// One of the two files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// The database file.
+    File,
+    /// The write-ahead log.
+    Log,
+}
+
+/// A file as somebody has opened it.
+#[derive(Debug)]
+struct Opened(Disk, Part);
 
 /// What is on the disk, and what will happen to it.
 #[derive(Debug, Default)]
 struct State {
-    /// What reads give.
-    now: Vec<u8>,
-    /// What is left when the power goes, unless a part of `writes` made it too.
-    synced: Vec<u8>,
-    /// Writes and new lengths since the last synchronization.
-    writes: Vec<Write>,
+    /// What reads give of each file.
+    now: [Vec<u8>; 2],
+    /// What is left of each when the power goes, unless a part of `writes` made it too.
+    synced: [Vec<u8>; 2],
+    /// Writes and new lengths since the last synchronization of their file.
+    writes: Vec<(Part, Write)>,
     /// So many writes are carried out, then the power goes.
     power_left: Option<usize>,
-    /// So many octets fit.
+    /// The next write of the log ends in an error, and whether it has been carried out.
+    log_error: Option<bool>,
+    /// So many octets fit into the database file; a log that is not there yet does not fit.
     room: Option<usize>,
 }
 
@@ -43,24 +59,41 @@ enum Write {
 }
 
 impl State {
-    /// Carries out a change.
-    fn write(&mut self, write: Write) -> io::Result<()> {
-        if let Some(left) = &mut self.power_left {
-            if *left == 0 {
-                return Err(io::Error::other("no power"));
+    /// Takes one write's worth of power.
+    fn use_power(&mut self) -> io::Result<()> {
+        match &mut self.power_left {
+            Some(0) => Err(io::Error::other("no power")),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
             }
-            *left -= 1;
+            None => Ok(()),
         }
+    }
+
+    /// Carries out a change.
+    fn write(&mut self, part: Part, write: Write) -> io::Result<()> {
+        self.use_power()?;
         let end = match &write {
             Write::At(at, octets) => at + octets.len(),
             // A file may be longer than the disk; its holes take room when they are written to.
             Write::Length(_) => 0,
         };
-        if self.room.is_some_and(|room| end > room) {
+        if part == Part::File && self.room.is_some_and(|room| end > room) {
             return Err(ErrorKind::StorageFull.into());
         }
-        carry_out(&mut self.now, &write);
-        self.writes.push(write);
+        carry_out(&mut self.now[part as usize], &write);
+        self.writes.push((part, write));
+        Ok(())
+    }
+
+    /// Synchronizes a file.
+    fn sync(&mut self, part: Part) -> io::Result<()> {
+        if self.power_left == Some(0) {
+            return Err(io::Error::other("no power"));
+        }
+        self.synced[part as usize] = self.now[part as usize].clone();
+        self.writes.retain(|(of, _)| *of != part);
         Ok(())
     }
 }
@@ -70,31 +103,51 @@ impl Disk {
     /// octets: how many of the octets made it.
     fn after_power_cut(&self, mut kept: impl FnMut(usize, usize) -> usize) -> Self {
         let state = self.0.lock().unwrap();
-        let mut octets = state.synced.clone();
-        for (number, write) in state.writes.iter().enumerate() {
+        let mut files = state.synced.clone();
+        for (number, (part, write)) in state.writes.iter().enumerate() {
+            let octets = &mut files[*part as usize];
             match write {
                 Write::At(at, new) => {
-                    let part = kept(number, new.len()).min(new.len());
-                    carry_out(&mut octets, &Write::At(*at, new[..part].to_vec()));
+                    let whole = kept(number, new.len()).min(new.len());
+                    carry_out(octets, &Write::At(*at, new[..whole].to_vec()));
                 }
-                Write::Length(_) if kept(number, 1) > 0 => carry_out(&mut octets, write),
+                Write::Length(_) if kept(number, 1) > 0 => carry_out(octets, write),
                 Write::Length(_) => {}
             }
         }
-        Self(Arc::new(Mutex::new(State { now: octets.clone(), synced: octets, ..State::default() })))
+        Self(Arc::new(Mutex::new(State { now: files.clone(), synced: files, ..State::default() })))
     }
 
-    /// The store on this disk.
+    /// After a kill: nothing is lost, and what was not synchronized may still be.
+    fn after_kill(&self) -> Self {
+        let state = self.0.lock().unwrap();
+        let (now, synced, writes) = (state.now.clone(), state.synced.clone(), state.writes.clone());
+        Self(Arc::new(Mutex::new(State { now, synced, writes, ..State::default() })))
+    }
+
+    /// A file of the disk.
+    fn open(&self, part: Part) -> Opened {
+        Opened(self.clone(), part)
+    }
+
+    /// A store on this disk, which is new or was one's before.
     fn store(&self) -> Result<Store, StoreError> {
         let disk = self.clone();
-        let opener: Opener = Box::new(move |verify| builder(verify).create_with_backend(disk.clone()));
+        let opener: Opener = Box::new(move |verify| builder(verify).create_with_backend(disk.open(Part::File)));
         let made = opener(false).map_err(fault)?;
         let transaction = made.begin_write().map_err(fault)?;
         drop(open_tables(&transaction)?);
         transaction.commit().map_err(fault)?;
         drop(made);
-        let db = Db::with_opener(opener, "disk")?;
-        Store::with_db(OpenedDb { db, repaired: false }, || 0).map(|opened| opened.store)
+        self.reopen().map(|opened| opened.store)
+    }
+
+    /// The store that is on this disk.
+    fn reopen(&self) -> Result<crate::Opened, StoreError> {
+        let disk = self.clone();
+        let opener: Opener = Box::new(move |verify| builder(verify).create_with_backend(disk.open(Part::File)));
+        let db = Db::with_opener(opener, Arc::new(self.open(Part::Log)), "disk")?;
+        Store::with_db(OpenedDb { db, repaired: false }, || 0)
     }
 }
 
@@ -113,36 +166,71 @@ fn carry_out(octets: &mut Vec<u8>, write: &Write) {
     }
 }
 
-impl StorageBackend for Disk {
+impl StorageBackend for Opened {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.lock().unwrap().now.len() as u64)
+        Ok(self.0.0.lock().unwrap().now[self.1 as usize].len() as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let state = self.0.lock().unwrap();
-        let found = state.now.get(offset as usize..offset as usize + out.len());
+        let state = self.0.0.lock().unwrap();
+        let found = state.now[self.1 as usize].get(offset as usize..offset as usize + out.len());
         out.copy_from_slice(found.ok_or(ErrorKind::UnexpectedEof)?);
         Ok(())
     }
 
     fn set_len(&self, length: u64) -> io::Result<()> {
-        self.0.lock().unwrap().write(Write::Length(length as usize))
+        self.0.0.lock().unwrap().write(self.1, Write::Length(length as usize))
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let mut state = self.0.lock().unwrap();
-        if state.power_left == Some(0) {
-            return Err(io::Error::other("no power"));
-        }
-        state.synced = state.now.clone();
-        state.writes.clear();
-        Ok(())
+        self.0.0.lock().unwrap().sync(self.1)
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.lock().unwrap().write(Write::At(offset as usize, data.to_vec()))
+        self.0.0.lock().unwrap().write(self.1, Write::At(offset as usize, data.to_vec()))
     }
 }
+
+impl Medium for Opened {
+    fn read(&self) -> io::Result<Option<Vec<u8>>> {
+        let found = self.0.0.lock().unwrap().now[self.1 as usize].clone();
+        Ok((!found.is_empty()).then_some(found))
+    }
+
+    fn create(&self) -> io::Result<usize> {
+        let mut state = self.0.0.lock().unwrap();
+        state.use_power()?;
+        if state.room.is_some() {
+            return Err(ErrorKind::StorageFull.into());
+        }
+        // It gets its name when it is whole.
+        state.now[self.1 as usize] = vec![0; LOG_OCTETS];
+        state.sync(self.1)?;
+        Ok(LOG_OCTETS)
+    }
+
+    fn write(&self, at: usize, octets: &[u8]) -> io::Result<()> {
+        let mut state = self.0.0.lock().unwrap();
+        let error = state.log_error.take();
+        if error != Some(false) {
+            state.write(self.1, Write::At(at, octets.to_vec()))?;
+        }
+        match error {
+            Some(_) => Err(io::Error::other("a sector cannot be written")),
+            None => state.sync(self.1),
+        }
+    }
+
+    fn remove(&self) -> io::Result<()> {
+        let mut state = self.0.0.lock().unwrap();
+        state.use_power()?;
+        state.now[self.1 as usize].clear();
+        state.sync(self.1)
+    }
+}
+
+/// Octets of the log on such a disk: a few edits fill it.
+const LOG_OCTETS: usize = 20 << 10;
 
 fn name(text: &str) -> Name {
     name::parse(text, None).unwrap()

@@ -89,6 +89,71 @@ fn many_changed_octets_and_files_cut_short_are_never_served() {
     change(1);
 }
 
+/// A kill leaves the last edits in the log; then octets of the file change, or of the log.
+#[test]
+fn what_only_the_log_has_is_served_or_the_folder_is_refused() {
+    let disk = Disk::default();
+    let store = disk.store().unwrap();
+    let text = |apex: &str, at: usize| {
+        let owner = name::parse(&format!("n{at}"), Some(&name(apex))).unwrap();
+        let rdata = [&[40][..], &[b'a' + at as u8 % 26; 40]].concat().into();
+        Op::Create(NewRow { id: None, zone: name(apex), owner, rtype: Rtype::TXT, ttl: None, rdata, written: None })
+    };
+    for apex in ["example.org.", "example.net."] {
+        store.apply(edit((0..100).map(|at| text(apex, at)).collect())).unwrap();
+    }
+    let served = |store: &Store| {
+        let mut zones = BTreeMap::new();
+        let damaged = store.load_whole(&mut |info, nodes| drop(zones.insert(name::to_text(&info.apex), nodes)));
+        damaged.map(|damaged| (zones, damaged.into_iter().map(|(apex, _)| name::to_text(&apex)).collect::<Vec<_>>()))
+    };
+    store.apply(edit(vec![text("example.org.", 200)])).unwrap();
+    store.apply(edit(vec![text("example.com.", 1)])).unwrap();
+    let (after, _) = served(&store).unwrap();
+    let killed = disk.after_kill();
+    drop(store);
+    assert_eq!(served(&killed.after_kill().reopen().unwrap().store).unwrap(), (after.clone(), vec![]));
+
+    // The same after a stop: the log is new, and one of the file's two states has never heard of it.
+    let started = Disk::default();
+    drop(started.store().unwrap().apply(edit((0..100).map(|at| text("example.org.", at)).collect())).unwrap());
+    let store = started.reopen().unwrap().store;
+    (0..4).for_each(|at| drop(store.apply(edit(vec![text("example.net.", at)])).unwrap()));
+    let (after_start, _) = served(&store).unwrap();
+    let started_killed = started.after_kill();
+    drop(store);
+
+    let mut outcomes = BTreeMap::<_, usize>::new();
+    let mut random = Random(3);
+    for (killed, after) in [(&killed, &after), (&started_killed, &after_start)].repeat(75) {
+        let length = killed.0.lock().unwrap().now[0].len();
+        let disk = killed.after_kill();
+        let at = random.below(length);
+        disk.0.lock().unwrap().now[0][at] ^= 1 << random.below(8);
+        let outcome = match disk.reopen() {
+            Err(error) => {
+                assert!(matches!(error, StoreError::Damaged(_)), "{error:?}");
+                "refused"
+            }
+            Ok(opened) => match served(&opened.store) {
+                Err(error) => panic!("{at}: {error}"),
+                Ok(found) => {
+                    assert!(found == (after.clone(), vec![]), "{at}: {:?}", found.1);
+                    "whole"
+                }
+            },
+        };
+        *outcomes.entry(outcome).or_default() += 1;
+    }
+    assert_eq!(outcomes.len(), 2, "both outcomes are met: {outcomes:?}");
+
+    // The first of the two records in the log.
+    let disk = killed.after_kill();
+    disk.0.lock().unwrap().now[1][4_096 + 30] ^= 1;
+    let error = disk.reopen().err().unwrap().to_string();
+    assert!(error.contains("zonda.wal") && error.contains("back-up") && error.contains("forget"), "{error}");
+}
+
 /// Tries one in so many of 500 changed bits anywhere, 320 in the first page and 100 lengths.
 fn change(one_in: usize) {
     let (sound, zones) = sound();

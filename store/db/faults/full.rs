@@ -8,7 +8,7 @@ fn a_full_disk_refuses_edits_until_there_is_room_again() {
     let disk = Disk::default();
     let store = disk.store().unwrap();
     store.apply(create(0, 300)).unwrap();
-    let room = disk.0.lock().unwrap().now.len() + 40_000;
+    let room = disk.0.lock().unwrap().now[0].len() + 40_000;
     disk.0.lock().unwrap().room = Some(room);
     let mut at = 1;
     let error = loop {

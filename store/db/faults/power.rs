@@ -20,7 +20,7 @@ fn edits() -> Vec<Edit> {
         let (id, zone, owner) = (None, row.zone.clone(), row.owner.clone());
         Ok(NewRow { id, zone, owner, rtype: row.rtype, ttl: Some(5), rdata, written: None })
     };
-    vec![
+    let mut edits = vec![
         create(0, 300),
         create(1, 300),
         edit(vec![import(zone)]),
@@ -31,7 +31,10 @@ fn edits() -> Vec<Edit> {
         edit(vec![Op::RemoveZone(name("example.net."))]),
         edit(vec![import(zone), Op::Delete(1)]),
         create(3, 300),
-    ]
+    ];
+    // Enough to begin the log anew some more times.
+    edits.extend((4..60).map(|at| create(at, 300)));
+    edits
 }
 
 /// All that is served and listed.
@@ -99,7 +102,7 @@ fn cut_power_at_every(step: usize) -> usize {
                     5..8 => octets * random.below(2),
                     _ => [0, octets, random.below(octets + 1) / SECTOR * SECTOR][random.below(3)],
                 });
-                let store = disk.store().unwrap();
+                let store = disk.reopen().unwrap().store;
                 let found = state(&store);
                 let expected = states.iter().position(|state| *state == found);
                 let expected = expected.unwrap_or_else(|| panic!("stop {stop}, image {image}: a state that never was"));
@@ -107,9 +110,20 @@ fn cut_power_at_every(step: usize) -> usize {
                     (acknowledged..=acknowledged + 1).contains(&expected),
                     "stop {stop}, image {image}: {expected} edits are there, {acknowledged} were acknowledged"
                 );
+                if image == 0 {
+                    // What has been served once stays, when the power goes again before anything else happens.
+                    let again = disk.after_power_cut(|_, _| 0).reopen().unwrap().store;
+                    assert!(state(&again) == found, "stop {stop}: a step back");
+                }
                 store.apply(create(900, 10)).unwrap();
                 images.fetch_add(1, Ordering::Relaxed);
             }
+            // The same with a kill before.
+            let killed = disk.after_kill();
+            let store = killed.reopen().unwrap().store;
+            let found = state(&store);
+            let again = killed.after_power_cut(|_, _| 0).reopen().unwrap().store;
+            assert!(state(&again) == found, "stop {stop}: a step back after a kill");
         }
     };
     std::thread::scope(|scope| {
