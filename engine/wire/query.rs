@@ -102,6 +102,11 @@ impl Query {
         if header.qr() {
             return Err(Verdict::Silence);
         }
+        self.id = header.id();
+        self.recursion_desired = header.rd();
+        self.checking_disabled = header.cd();
+        self.authentic_data = header.ad();
+        self.size = octets.len();
         let counts = message.header_counts();
         if header.opcode() != Opcode::QUERY {
             return Err(not_implemented(octets, counts));
@@ -118,54 +123,52 @@ impl Query {
         let Some(&[a, b, c, d]) = behind.get(name_octets..).and_then(<[u8]>::first_chunk::<4>) else {
             return Err(no_question());
         };
-        let (qtype, qclass) = (Rtype::from_int(u16::from_be_bytes([a, b])), u16::from_be_bytes([c, d]));
+        self.qtype = Rtype::from_int(u16::from_be_bytes([a, b]));
+        self.qclass = Class::from_int(u16::from_be_bytes([c, d]));
+        self.question_end = question_end;
 
-        let malformed = |opt: Option<&RawOpt>| refuse(OptRcode::FORMERR, question_end, opt.map(|opt| opt.edns.fixed()));
+        let malformed = |opt: Option<RawOpt<'_>>| refuse(OptRcode::FORMERR, question_end, opt.map(|opt| opt.fixed));
         let mut at = question_end;
-        let mut opt: Option<RawOpt> = None;
-        for record in 0..counts.ancount() + counts.nscount() + counts.arcount() {
-            let additional = record >= counts.ancount() + counts.nscount();
+        let mut opt: Option<RawOpt<'_>> = None;
+        // RFC 6891 §6.1.1: an OPT outside the additional section is FORMERR, and so is a second one.
+        for _ in 0..counts.ancount() + counts.nscount() {
+            let Some(None) = skip_record(octets, &mut at) else { return Err(malformed(None)) };
+        }
+        for _ in 0..counts.arcount() {
             match skip_record(octets, &mut at) {
                 Some(None) => {}
-                Some(found) if additional && opt.is_none() => opt = found,
-                // RFC 6891 §6.1.1: a second OPT, or one outside the additional section, is FORMERR.
+                Some(found) if opt.is_none() => opt = found,
                 Some(_) => return Err(malformed(None)),
-                None => return Err(malformed(opt.as_ref())),
+                None => return Err(malformed(opt)),
             }
         }
         if at != octets.len() {
-            return Err(malformed(opt.as_ref()));
+            return Err(malformed(opt));
         }
-        let edns = match &opt {
-            None => None,
-            Some(RawOpt { version: 0, is_sound: true, edns }) => Some(*edns),
-            Some(RawOpt { version: 0, .. }) => return Err(malformed(opt.as_ref())),
-            Some(opt) => return Err(refuse(OptRcode::BADVERS, question_end, Some(opt.edns.fixed()))),
-        };
+        match opt {
+            None => self.edns = None,
+            Some(RawOpt { version: 0, fixed, rdata }) => {
+                let Some(options) = Options::read(rdata) else { return Err(malformed(opt)) };
+                self.edns = Some(Edns { payload_size: fixed.size, dnssec_ok: fixed.dnssec_ok, options });
+            }
+            Some(opt) => return Err(refuse(OptRcode::BADVERS, question_end, Some(opt.fixed))),
+        }
         // These are types of records that messages are made with, never of data (RFC 6891 §6.1.1, RFC 8945 §4.2).
-        if matches!(qtype, Rtype::OPT | Rtype::TSIG) {
-            return Err(malformed(opt.as_ref()));
+        if matches!(self.qtype, Rtype::OPT | Rtype::TSIG) {
+            return Err(malformed(opt));
         }
-        self.id = header.id();
-        self.recursion_desired = header.rd();
-        self.checking_disabled = header.cd();
-        self.authentic_data = header.ad();
-        self.qtype = qtype;
-        self.qclass = Class::from_int(qclass);
-        self.question_end = question_end;
-        self.size = octets.len();
-        self.edns = edns;
         Ok(())
     }
 }
 
 /// An OPT record before it is judged.
-struct RawOpt {
+#[derive(Clone, Copy)]
+struct RawOpt<'m> {
     version: u8,
-    /// Its options are well formed.
-    is_sound: bool,
-    /// What it says, without options if they are malformed.
-    edns: Edns,
+    /// What is answered of it, whatever its version.
+    fixed: Opt,
+    /// Its options, which nobody has read yet.
+    rdata: &'m [u8],
 }
 
 impl Edns {
@@ -190,11 +193,11 @@ fn not_implemented(octets: &[u8], counts: HeaderCounts) -> Verdict {
         Some(opt) if opt.version > 0 => OptRcode::BADVERS,
         _ => OptRcode::NOTIMP,
     };
-    refuse(rcode, HEADER_OCTETS, opt.map(|opt| opt.edns.fixed()))
+    refuse(rcode, HEADER_OCTETS, opt.map(|opt| opt.fixed))
 }
 
 /// The first OPT record of the additional section; None if something before it is malformed.
-fn find_opt(octets: &[u8], counts: HeaderCounts) -> Option<RawOpt> {
+fn find_opt(octets: &[u8], counts: HeaderCounts) -> Option<RawOpt<'_>> {
     let mut at = HEADER_OCTETS;
     for _ in 0..counts.qdcount() {
         at = name_end(octets, at)? + 4;
@@ -207,7 +210,7 @@ fn find_opt(octets: &[u8], counts: HeaderCounts) -> Option<RawOpt> {
 
 /// Steps over the record at `at`; its contents if it is an OPT. None if it is malformed.
 #[inline]
-fn skip_record(octets: &[u8], at: &mut usize) -> Option<Option<RawOpt>> {
+fn skip_record<'m>(octets: &'m [u8], at: &mut usize) -> Option<Option<RawOpt<'m>>> {
     // The root, which owns OPT (RFC 6891 §6.1.2), is one octet; anything longer is another name or a pointer.
     let is_root = octets.get(*at) == Some(&0);
     let fixed_at = if is_root { *at + 1 } else { name_end(octets, *at)? };
@@ -220,12 +223,8 @@ fn skip_record(octets: &[u8], at: &mut usize) -> Option<Option<RawOpt>> {
     if !is_root {
         return None;
     }
-    let (is_sound, options) = match Options::read(rdata) {
-        Some(options) => (true, options),
-        None => (false, Options::default()),
-    };
-    let payload_size = u16::from_be_bytes([c, d]).max(512);
-    Some(Some(RawOpt { version, is_sound, edns: Edns { payload_size, dnssec_ok: flags & 0x80 != 0, options } }))
+    let fixed = Opt { size: u16::from_be_bytes([c, d]).max(512), dnssec_ok: flags & 0x80 != 0 };
+    Some(Some(RawOpt { version, fixed, rdata }))
 }
 
 /// Where the name at `at` ends; None if it is none.
