@@ -7,15 +7,15 @@
 pub struct QName {
     /// One more than a name can have, so that it is whole chunks.
     octets: [u8; 16 * CHUNK],
-    /// Where each label begins, from the left; the root label is not among them.
-    starts: [u8; 127],
+    /// Where each label begins, from the left; the root label is the last, so that a name has at most 128.
+    starts: [u8; 128],
     len: u8,
     labels: u8,
 }
 
 impl QName {
     /// The root.
-    pub(super) const ROOT: Self = Self { octets: [0; 16 * CHUNK], starts: [0; 127], len: 1, labels: 0 };
+    pub(super) const ROOT: Self = Self { octets: [0; 16 * CHUNK], starts: [0; 128], len: 1, labels: 0 };
 
     /// Takes a name in uncompressed wire form, at most 255 octets, ended by the root label.
     ///
@@ -32,10 +32,10 @@ impl QName {
     pub(super) fn read(&mut self, octets: &[u8]) -> Option<usize> {
         let (mut at, mut labels) = (0usize, 0usize);
         loop {
+            *self.starts.get_mut(labels)? = at as u8;
             match *octets.get(at)? {
                 0 => break,
                 length @ 1..=63 => {
-                    *self.starts.get_mut(labels)? = at as u8;
                     labels += 1;
                     at += usize::from(length) + 1;
                     if at > 254 {
@@ -48,18 +48,20 @@ impl QName {
         let len = at + 1;
         // A length octet is at most 63 and `A` is 65: folding all octets touches letters only. Chunks of a fixed size are
         // copied and folded at once, with what is behind the name, which does not matter.
-        let (into, _) = self.octets.as_chunks_mut::<CHUNK>();
-        let (whole, rest) = octets.as_chunks::<CHUNK>();
-        let count = len.div_ceil(CHUNK);
-        for (into, from) in into.iter_mut().zip(whole).take(count) {
-            let mut folded = *from;
-            folded.make_ascii_lowercase();
-            *into = folded;
-        }
-        if whole.len() < count {
-            let last = into.get_mut(whole.len())?;
-            last.get_mut(..rest.len())?.copy_from_slice(rest);
-            last.make_ascii_lowercase();
+        let whole = len.div_ceil(CHUNK) * CHUNK;
+        let into = self.octets.get_mut(..whole)?;
+        match octets.get(..whole) {
+            Some(from) => {
+                for (into, from) in into.as_chunks_mut::<CHUNK>().0.iter_mut().zip(from.as_chunks().0) {
+                    let mut folded = *from;
+                    folded.make_ascii_lowercase();
+                    *into = folded;
+                }
+            }
+            None => {
+                into.get_mut(..octets.len())?.copy_from_slice(octets);
+                into.make_ascii_lowercase();
+            }
         }
         (self.len, self.labels) = (len as u8, labels as u8);
         Some(len)
@@ -92,18 +94,13 @@ impl QName {
 
     /// How many octets stand before the last `labels` labels.
     pub fn skip(&self, labels: usize) -> usize {
-        match usize::from(self.labels).checked_sub(labels) {
-            _ if labels == 0 => usize::from(self.len).saturating_sub(1),
-            Some(left) => usize::from(self.starts.get(left).copied().unwrap_or_default()),
-            None => 0,
-        }
+        self.starts.get(self.labels().saturating_sub(labels)).map_or(0, |start| usize::from(*start))
     }
 
     /// Whether it is `ancestor` (lower-case wire form) or below it.
     pub fn is_below(&self, ancestor: &[u8]) -> bool {
         let Some(skip) = usize::from(self.len).checked_sub(ancestor.len()) else { return false };
-        let at_label = skip + 1 == usize::from(self.len) || self.starts[..self.labels()].contains(&(skip as u8));
-        at_label && self.as_slice().ends_with(ancestor)
+        self.starts[..=self.labels()].contains(&(skip as u8)) && self.as_slice().ends_with(ancestor)
     }
 
     /// Writes the key whose octet order is the canonical order of names, as [`store::name::order_key`] makes it.
