@@ -194,12 +194,14 @@ impl Zone {
             };
             exists = turn;
             if turn > self.labels
+                && node.may_turn()
                 && !(turn == depth && qtype == Rtype::DS)
                 && let Some(cut) = node.rrset(Rtype::NS)
             {
                 return Match::Cut(node, cut, turn);
             }
             if turn < depth
+                && node.may_turn()
                 && let Some(dname) = node.rrset(Rtype::DNAME)
             {
                 return Match::Dname(dname, turn);

@@ -45,6 +45,12 @@ impl<'z> Node<'z> {
         self.0.get(FLAGS_AT).is_some_and(|flags| flags & WILDCARD != 0)
     }
 
+    /// Whether a search may turn aside here: there is an NS RRset or a DNAME.
+    #[inline]
+    pub(super) fn may_turn(self) -> bool {
+        self.0.get(FLAGS_AT).is_some_and(|flags| flags & TURN != 0)
+    }
+
     /// Whether it only says that the name has no node any more.
     #[inline]
     pub(super) fn is_gone(self) -> bool {
@@ -121,7 +127,8 @@ impl Draft {
         out.extend_from_slice(&self.children.to_ne_bytes());
         // The RRsets of a node are what fits into messages, 64 KiB for each of 65,536 types at most.
         out.extend_from_slice(&(self.rrsets.len() as u32).to_ne_bytes());
-        out.extend_from_slice(&[name.len() as u8, if self.wildcard { WILDCARD } else { 0 }]);
+        let flags = if self.wildcard { WILDCARD } else { 0 } | if self.turns(false) { TURN } else { 0 };
+        out.extend_from_slice(&[name.len() as u8, flags]);
         out.extend_from_slice(name);
         out.extend_from_slice(&self.rrsets);
     }
@@ -154,6 +161,9 @@ const WILDCARD: u8 = 1;
 
 /// The flag of a block that stands for a node which is gone.
 const GONE: u8 = 2;
+
+/// The flag of a node that has an NS RRset or a DNAME.
+const TURN: u8 = 4;
 
 /// Octets before the name.
 const HEAD: usize = 10;
