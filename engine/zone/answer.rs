@@ -9,7 +9,7 @@ use super::node::Node;
 use super::rrset::{Rrset, Target, is_below};
 use super::set::{Ahead, ZoneSet};
 use super::watch::{Step, Watch};
-use crate::wire::{Full, HEADER_OCTETS, QName, Response, Section};
+use crate::wire::{Full, HEADER_OCTETS, QName, Response, Section, Template};
 
 /// What a set of zones had to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,8 +96,11 @@ pub fn answer_watched<'z, W: Watch>(
                             if rrset.rtype == Rtype::SOA && qtype == Rtype::SOA {
                                 put_expire(rrset, response);
                             }
-                            let hosts = Hosts { zones, node, rrset, rrset_at };
-                            hosts.put(name, place, dnssec_ok, response);
+                            // Addresses are asked for most, and name nobody.
+                            if rrset.has_links() {
+                                let hosts = Hosts { zones, node, rrset, rrset_at };
+                                hosts.put(name, place, dnssec_ok, response);
+                            }
                         }
                         return Found::Data;
                     }
@@ -248,11 +251,21 @@ fn try_put(
     dnssec_ok: bool,
     response: &mut Response<'_>,
 ) -> Result<(), Full> {
-    let template = rrset.template();
-    let signatures = if dnssec_ok { rrset.signatures() } else { None };
-    let Some(signatures) = signatures else {
-        return response.append(section, template, owner_at, apex_at);
-    };
+    match rrset.signatures().filter(|_| dnssec_ok) {
+        None => response.append(section, rrset.template(), owner_at, apex_at),
+        Some(signatures) => put_signed(section, rrset.template(), signatures, owner_at, apex_at, response),
+    }
+}
+
+/// Writes an RRset with its signatures; all or nothing.
+fn put_signed(
+    section: Section,
+    template: Template<'_>,
+    signatures: Template<'_>,
+    owner_at: usize,
+    apex_at: usize,
+    response: &mut Response<'_>,
+) -> Result<(), Full> {
     if !response.fits(template.records.len() + signatures.records.len()) {
         return Err(Full);
     }
@@ -302,7 +315,6 @@ struct Hosts<'z> {
 
 impl Hosts<'_> {
     /// Writes the addresses; the RRset is owned by `name`.
-    #[inline]
     fn put(&self, name: &QName, place: Place, dnssec_ok: bool, response: &mut Response<'_>) {
         if matches!(self.rrset.rtype, Rtype::CNAME | Rtype::DNAME) {
             return;

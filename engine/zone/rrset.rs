@@ -191,6 +191,12 @@ impl<'z> Rrset<'z> {
         Some((Self { rtype, count: u16::from_ne_bytes([c, d]), records, links }, rest))
     }
 
+    /// Whether there is more to it than its records: names that an answer goes on from, or signatures.
+    #[inline]
+    pub(super) fn has_links(self) -> bool {
+        !self.links.is_empty()
+    }
+
     /// The parts of the links.
     #[inline]
     fn links(self) -> Option<Links<'z>> {

@@ -104,9 +104,14 @@ impl ZoneSet {
     /// The same as [`ZoneSet::find`] among apexes of at most `labels` labels: above a cut, to find the parent of a zone.
     #[inline]
     pub fn find_from(&self, name: &QName, labels: usize) -> Option<&Zone> {
-        if let Some(zone) = &self.only {
-            return (zone.labels() <= labels && name.suffix(zone.labels()) == &**zone.apex()).then_some(zone);
+        match &self.only {
+            Some(zone) => (zone.labels() <= labels && name.suffix(zone.labels()) == &**zone.apex()).then_some(zone),
+            None => self.find_among(name, labels),
         }
+    }
+
+    /// The same among many zones.
+    fn find_among(&self, name: &QName, labels: usize) -> Option<&Zone> {
         self.depths.upward(labels).find_map(|depth| self.zones.get(name.suffix(depth))).map(|zone| &**zone)
     }
 
