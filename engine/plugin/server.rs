@@ -46,7 +46,9 @@ pub(super) struct Kept {
 /// The server blocks of one listener by zone.
 #[derive(Default)]
 pub struct Routes {
-    blocks: HashMap<Box<[u8]>, Block, foldhash::fast::RandomState>,
+    blocks: Vec<Block>,
+    /// Their places by zone, in lower-case wire form.
+    places: HashMap<Box<[u8]>, usize, foldhash::fast::RandomState>,
     depths: Depths,
     /// What TCP clients may take, as the first block that says so has it.
     pub(super) timeouts: Option<Timeouts>,
@@ -63,6 +65,9 @@ pub struct Routes {
 /// A zone on a listener.
 struct Block {
     zone: Name,
+    /// The zone in lower-case wire form, and its labels without the root.
+    key: Box<[u8]>,
+    labels: usize,
     chain: Arc<Chain>,
     counters: Option<Arc<Counters>>,
 }
@@ -71,11 +76,13 @@ impl Routes {
     /// Lets a chain answer for a zone, and has its queries counted if it has such a plugin; false if the zone is taken.
     pub fn add(&mut self, zone: &Name, chain: Arc<Chain>, counters: Option<Arc<Counters>>) -> bool {
         let key = zone.as_slice().to_ascii_lowercase().into_boxed_slice();
-        if self.blocks.contains_key(&key) {
+        if self.places.contains_key(&key) {
             return false;
         }
-        self.blocks.insert(key, Block { zone: zone.clone(), chain, counters });
-        self.depths.add(zone.label_count() - 1);
+        let labels = zone.label_count() - 1;
+        self.places.insert(key.clone(), self.blocks.len());
+        self.blocks.push(Block { zone: zone.clone(), key, labels, chain, counters });
+        self.depths.add(labels);
         true
     }
 
@@ -84,12 +91,12 @@ impl Routes {
     #[inline]
     fn find(&self, name: &QName, qtype: Rtype) -> Option<&Block> {
         // One alone is compared, which costs less than a look-up.
-        if self.blocks.len() == 1 {
-            return self.blocks.iter().find_map(|(zone, block)| name.is_below(zone).then_some(block));
+        if let [block] = &self.blocks[..] {
+            return (name.suffix(block.labels) == &*block.key).then_some(block);
         }
         let mut found = None;
         for depth in self.depths.upward(name.labels()) {
-            if let Some(block) = self.blocks.get(name.suffix(depth)) {
+            if let Some(block) = self.places.get(name.suffix(depth)).and_then(|place| self.blocks.get(*place)) {
                 if qtype != Rtype::DS || depth < name.labels() {
                     return Some(block);
                 }
@@ -127,7 +134,7 @@ impl Server {
 
     /// Puts what the options of a query ask of any server into the answer; true if it showed a good cookie of ours.
     #[inline]
-    fn put_options(&self, options: Options, arrival: &Arrival, response: &mut Response<'_>) -> bool {
+    fn put_options(&self, options: &Options, arrival: &Arrival, response: &mut Response<'_>) -> bool {
         if options.padding && arrival.transport.is_encrypted() {
             response.pad();
         }
@@ -304,10 +311,10 @@ impl<'w> Batch<'w> {
             _ => usize::from(u16::MAX),
         };
         let mut response = Response::new(buffer, query, size_max);
-        let put_options = |edns: Edns| self.server.put_options(edns.options, arrival, &mut response);
-        let has_cookie = query.edns.is_some_and(put_options);
+        let put_options = |edns: &Edns| self.server.put_options(&edns.options, arrival, &mut response);
+        let has_cookie = query.edns.as_ref().is_some_and(put_options);
         match way.block {
-            Some(Block { zone, chain, counters }) if query.qclass == Class::IN || chain.sees(query.qclass) => {
+            Some(Block { zone, chain, counters, .. }) if query.qclass == Class::IN || chain.sees(query.qclass) => {
                 guide.enter(zone);
                 let started = chain.wants_time().then(Instant::now);
                 let mut context = Context {
