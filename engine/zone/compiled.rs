@@ -183,35 +183,33 @@ impl Zone {
         // exists whenever a name below it does, so that no name is looked up twice, nor below one that is missing.
         let (mut exists, mut missing) = (self.labels, depth + 1);
         for turn in self.turns.downward(self.labels, depth) {
-            let found = if turn == depth {
-                self.nodes.get_hashed(name.as_slice(), hash)
-            } else {
-                self.nodes.get(name.suffix(turn))
-            };
-            let Some(node) = found else {
+            let Some(node) = self.nodes.get(name.suffix(turn)) else {
                 missing = turn;
                 break;
             };
             exists = turn;
+            if !node.may_turn() {
+                continue;
+            }
             if turn > self.labels
-                && node.may_turn()
-                && !(turn == depth && qtype == Rtype::DS)
                 && let Some(cut) = node.rrset(Rtype::NS)
             {
                 return Match::Cut(node, cut, turn);
             }
-            if turn < depth
-                && node.may_turn()
-                && let Some(dname) = node.rrset(Rtype::DNAME)
-            {
+            if let Some(dname) = node.rrset(Rtype::DNAME) {
                 return Match::Dname(dname, turn);
-            }
-            if turn == depth {
-                return Match::Exact(node);
             }
         }
         if missing > depth {
             if let Some(node) = self.nodes.get_hashed(name.as_slice(), hash) {
+                // At the apex NS is data.
+                if depth > self.labels
+                    && node.may_turn()
+                    && qtype != Rtype::DS
+                    && let Some(cut) = node.rrset(Rtype::NS)
+                {
+                    return Match::Cut(node, cut, depth);
+                }
                 return Match::Exact(node);
             }
             missing = depth;

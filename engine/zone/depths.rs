@@ -37,10 +37,10 @@ impl Depths {
         self.used.extend((0..=127u8).zip(&self.counts).filter(|(_, count)| **count > 0).map(|(depth, _)| depth));
     }
 
-    /// The depths that have any, from `from` to `to` inclusive, shallow first.
+    /// The depths that have any, from `from` up to, but not, `to`, shallow first.
     #[inline]
     pub fn downward(&self, from: usize, to: usize) -> impl Iterator<Item = usize> {
-        self.used.iter().map(|depth| usize::from(*depth)).filter(move |depth| (from..=to).contains(depth))
+        self.used.iter().map(|depth| usize::from(*depth)).filter(move |depth| (from..to).contains(depth))
     }
 
     /// The depths that have any, from `from` down to 0, deep first.
@@ -55,13 +55,13 @@ mod tests {
     use super::Depths;
 
     #[test]
-    fn ranges_are_inclusive_and_in_order() {
+    fn ranges_are_in_order_and_end_where_they_say() {
         let mut depths = Depths::default();
         for depth in [0, 2, 5, 127, 127] {
             depths.add(depth);
         }
-        assert_eq!(depths.downward(1, 127).collect::<Vec<_>>(), [2, 5, 127]);
-        assert_eq!(depths.downward(0, 2).collect::<Vec<_>>(), [0, 2]);
+        assert_eq!(depths.downward(1, 128).collect::<Vec<_>>(), [2, 5, 127]);
+        assert_eq!(depths.downward(0, 2).collect::<Vec<_>>(), [0]);
         assert_eq!(depths.upward(126).collect::<Vec<_>>(), [5, 2, 0]);
         depths.remove(127);
         assert_eq!(depths.upward(127).next(), Some(127));
