@@ -279,8 +279,8 @@ impl Db {
         self.frozen.clone().map_or(Ok(()), Err)
     }
 
-    /// Changes the tables in one transaction, which is durable when this returns; nothing of it is there after an error,
-    /// or if `work` says so. Two at a time wait for each other.
+    /// Changes the tables in one transaction, which is durable when this returns. If `work` says so, or after an error,
+    /// nothing of it is there, unless the disk cannot even be asked. Two at a time wait for each other.
     pub(crate) fn write<R>(
         &self,
         work: impl FnOnce(&mut dyn Write) -> Result<(R, Then), StoreError>,
