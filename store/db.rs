@@ -317,14 +317,17 @@ impl Db {
         let Err(error) = self.try_commit(transaction, changes, generation, &mut mark) else { return Ok(()) };
         self.close_after(&error, generation);
         // What failed may have come as far as the disk all the same: what is found there counts.
-        let is_there = mark.is_some_and(|mark: Mark| {
-            self.begin(|_| Ok(())).is_ok()
-                && self.log.lock().unwrap_or_else(PoisonError::into_inner).wal.as_ref().is_some_and(|wal| {
-                    let found = wal.mark();
-                    found.id == mark.id && found.last >= mark.last
-                })
-        });
-        if is_there { Ok(()) } else { Err(error) }
+        match mark {
+            Some(mark) if self.begin(|_| Ok(())).is_ok() && self.has(mark) => Ok(()),
+            _ => Err(error),
+        }
+    }
+
+    /// Whether the database that is open has this commit.
+    fn has(&self, mark: Mark) -> bool {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = log.wal.as_ref().map(Wal::mark);
+        found.is_some_and(|found| found.id == mark.id && found.last >= mark.last)
     }
 
     /// The same, without a look at what became of it after an error: `mark` is what the database has then if it is there.
@@ -351,12 +354,7 @@ impl Db {
                 return transaction.commit().map_err(fault);
             }
         }
-        commit_to_file(transaction).inspect_err(|_| {
-            if is_new {
-                // Its room may be what was missing; without its mark in the file it is nobody's log.
-                let _ = self.medium.remove();
-            }
-        })?;
+        commit_to_file(transaction)?;
         log.wal.iter_mut().for_each(if is_new { Wal::count } else { Wal::restart });
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! Zones at rest: names, the table of record types, zone files in and out, zone rules, and the redb file that keeps
-//! every acknowledged change.
+//! Zones at rest: names, the table of record types, zone files in and out, zone rules, and the redb file that, with its
+//! write-ahead log, keeps every acknowledged change.
 //!
 //! The types to know are [`Record`] (one resource record in wire form), [`Row`] (a record as it lies in the database,
 //! with its id and times) and [`Store`], whose one door for changes is [`Store::apply`].

@@ -289,6 +289,8 @@ impl Medium for LogFile {
 
     fn create(&self) -> io::Result<usize> {
         let new = self.path.with_extension("wal-new");
+        // Whose the old one was does not need it any more, and on a full disk its room may be what is missing.
+        let _ = fs::remove_file(&self.path);
         let made = (|| {
             let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
             // On most file systems room that has been written to is there for good, and to write it again changes nothing
