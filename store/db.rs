@@ -315,8 +315,9 @@ impl Db {
     ) -> Result<(), StoreError> {
         let mut mark = None;
         let Err(error) = self.try_commit(transaction, changes, generation, &mut mark) else { return Ok(()) };
-        self.close_after(&error, generation);
-        // What failed may have come as far as the disk all the same: what is found there counts.
+        // What failed may have come as far as the disk all the same, and what is in memory may lack what the log has: what
+        // the next open finds counts.
+        self.close_opening(generation);
         match mark {
             Some(mark) if self.begin(|_| Ok(())).is_ok() && self.has(mark) => Ok(()),
             _ => Err(error),
@@ -428,9 +429,13 @@ impl Db {
 
     /// Closes the database after an error of the disk, to be opened at the next use.
     fn close_after(&self, error: &StoreError, generation: u64) {
-        if !matches!(error, StoreError::Full | StoreError::Io(_)) {
-            return;
+        if matches!(error, StoreError::Full | StoreError::Io(_)) {
+            self.close_opening(generation);
         }
+    }
+
+    /// Closes the database if it still is the one of this opening.
+    fn close_opening(&self, generation: u64) {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.generation == generation
             && let Some(database) = open.database.take()
