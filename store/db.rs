@@ -264,7 +264,11 @@ impl Db {
         let read = match self.frozen {
             None => work(),
             // Below a damaged page anything can be found, and not all of it is met with an error.
-            Some(_) => catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(self.damaged())),
+            Some(_) => match catch_unwind(AssertUnwindSafe(work)) {
+                // A page behind the end of a file that was cut short, after which redb reads nothing more.
+                Ok(Err(StoreError::Io(_))) | Err(_) => Err(self.damaged()),
+                Ok(read) => read,
+            },
         };
         read.inspect_err(|error| self.close_after(error, generation))
     }
