@@ -88,6 +88,27 @@ test('what changes elsewhere appears without a reload', async () => {
   sound(page);
 });
 
+test('what changes before the page has begun to listen appears, too', async () => {
+  let listen = () => {};
+  const held = new Promise((resolve) => (listen = resolve));
+  let begun = () => {};
+  const begins = new Promise((resolve) => (begun = resolve));
+  await page.route('**/api/realtime', async (route) => {
+    if (route.request().method() === 'POST') {
+      begun();
+      await held;
+    }
+    await route.continue();
+  });
+  await logIn(page, '#/history?zone=example.org.');
+  await page.getByText('12 changes').waitFor();
+  await begins;
+  await change('192.0.2.125');
+  listen();
+  await page.getByText('13 changes').waitFor();
+  sound(page);
+});
+
 test('a zone is taken back to a serial: first shown, then done as a new edit that dig sees', async () => {
   await logIn(page, '#/history?zone=example.org.');
   const before = await serialNow();

@@ -59,16 +59,14 @@ function turn() {
 /** Keeps a stream open until it is no longer wanted. @param {AbortSignal} signal */
 async function keep(signal) {
   let failed = 0;
-  let missed = state !== 'closed';
   while (!signal.aborted) {
     if (failed === 0) set('opening');
     try {
       await listen(signal, () => {
         failed = 0;
         set('open');
-        // What happened while nobody listened is not told again.
-        if (missed) tell(null);
-        missed = true;
+        // What happened while nobody listened is not told again, and a page has loaded before it listens.
+        tell(null);
       });
     } catch {
       // Whatever it was: the next attempt says more.
