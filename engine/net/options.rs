@@ -98,7 +98,7 @@ impl Default for StreamLimits {
             write: Duration::from_secs(5),
             connections_max: 8192,
             per_source_max: 256,
-            buffers_bytes_max: 64 << 20,
+            buffers_bytes_max: 48 << 20,
         }
     }
 }

@@ -36,8 +36,9 @@ pub(super) struct Http3 {
 
 impl Speech for Http3 {
     const CODES: Codes = Codes { no_error: NO_ERROR, excessive_load: EXCESSIVE_LOAD };
-    /// One takes some seven kilobytes, most of them the library's: what a request may become is large.
-    const SEATS: usize = 4;
+    /// One takes some seven kilobytes, most of them the library's: what a request may become is large; and its body may
+    /// take more beside.
+    const SEATS: usize = 6;
     /// RFC 9114 §6.2: one to steer and two of QPACK; and one of a kind that is not known, which shows that it is let pass.
     const ONE_WAY_MAX: u8 = 4;
     type Stream = RequestResolver<Carrier, Bytes>;
