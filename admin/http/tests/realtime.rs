@@ -227,10 +227,11 @@ fn who_does_not_read_is_dropped_and_holds_nobody_up() {
         assert!(begun.elapsed() < Duration::from_secs(60), "it is still there");
         std::thread::sleep(Duration::from_millis(5));
     }
-    let mut seen = 0;
-    while slow.next().is_some() {
-        seen += 1;
-    }
+    // Where the end is seen depends on who is faster: between two frames as it has fallen behind, or within one as its
+    // connection takes nothing.
+    let mut seen = Vec::new();
+    let _ = slow.socket.read_to_end(&mut seen);
+    let seen = String::from_utf8_lossy(&seen).matches("event:").count();
     assert!(seen < many.len(), "the whole is not kept for it");
     let mut other = Stream::open(served.admin.local_addr());
     other.subscribe(&served, &["coredns_records/*"]);
