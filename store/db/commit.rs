@@ -1,5 +1,6 @@
 //! How a transaction becomes durable: in the write-ahead log, or in the file with all that is in the log.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{MutexGuard, PoisonError};
 
 use redb::{Database, Durability, ReadableDatabase, TableDefinition, TableError, WriteTransaction};
@@ -76,7 +77,12 @@ impl Db {
         generation: u64,
     ) -> Result<(), StoreError> {
         let mut mark = None;
-        let Err(error) = self.try_commit(transaction, changes, generation, &mut mark) else { return Ok(()) };
+        let commit = || self.try_commit(transaction, changes, generation, &mut mark);
+        let error = match catch_unwind(AssertUnwindSafe(commit)) {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(error)) => error,
+            Err(_) => StoreError::Internal("a commit failed in the program".into()),
+        };
         // What failed may have come as far as the disk all the same, and what is in memory may lack what the log has: what
         // the next open finds counts.
         self.close_opening(generation);

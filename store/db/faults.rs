@@ -43,10 +43,21 @@ struct State {
     writes: Vec<(Part, Write)>,
     /// So many writes are carried out, then the power goes.
     power_left: Option<usize>,
-    /// The next write of the log ends in an error, and whether it has been carried out.
-    log_error: Option<bool>,
+    /// How the next write of the log fails.
+    log_failure: Option<LogFailure>,
     /// So many octets fit into the database file; a log that is not there yet does not fit.
     room: Option<usize>,
+}
+
+/// How a write of the log fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LogFailure {
+    /// With an error, and nothing has been written.
+    Unwritten,
+    /// With an error, and all has been written.
+    Written,
+    /// With a panic when all has been written.
+    Panic,
 }
 
 /// One change of the disk.
@@ -211,13 +222,17 @@ impl Medium for Opened {
 
     fn write(&self, at: usize, octets: &[u8]) -> io::Result<()> {
         let mut state = self.0.0.lock().unwrap();
-        let error = state.log_error.take();
-        if error != Some(false) {
+        let failure = state.log_failure.take();
+        if failure != Some(LogFailure::Unwritten) {
             state.write(self.1, Write::At(at, octets.to_vec()))?;
         }
-        match error {
-            Some(_) => Err(io::Error::other("a sector cannot be written")),
+        match failure {
             None => state.sync(self.1),
+            Some(LogFailure::Unwritten | LogFailure::Written) => Err(io::Error::other("a sector cannot be written")),
+            Some(LogFailure::Panic) => {
+                drop(state);
+                panic!("a fault of the code between log and memory");
+            }
         }
     }
 

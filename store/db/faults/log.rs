@@ -15,16 +15,20 @@ fn the_verdict_is_what_the_disk_has() {
     for at in 0..3 {
         store.apply(create(at, 300)).unwrap();
     }
-    disk.0.lock().unwrap().log_error = Some(false);
+    disk.0.lock().unwrap().log_failure = Some(LogFailure::Unwritten);
     assert!(matches!(store.apply(create(3, 300)), Err(EditError::Store(StoreError::Io(_)))));
     assert_eq!(rows(&store), 3);
     // Its record is there although its write has failed, and it is made durable by the look at it.
-    disk.0.lock().unwrap().log_error = Some(true);
+    disk.0.lock().unwrap().log_failure = Some(LogFailure::Written);
     store.apply(create(4, 300)).unwrap();
     assert_eq!(rows(&store), 4);
     assert_eq!(rows(&disk.after_power_cut(|_, _| 0).reopen().unwrap().store), 4);
+    disk.0.lock().unwrap().log_failure = Some(LogFailure::Panic);
     store.apply(create(5, 300)).unwrap();
+    assert_eq!(rows(&store), 5);
     assert_eq!(rows(&disk.after_power_cut(|_, _| 0).reopen().unwrap().store), 5);
+    store.apply(create(6, 300)).unwrap();
+    assert_eq!(rows(&disk.after_power_cut(|_, _| 0).reopen().unwrap().store), 6);
 }
 
 #[test]
