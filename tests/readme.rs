@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{Program, free_port, run};
+use crate::support::{Program, free_port, run, with_ports};
 
 /// The blocks of a text between ```` ```LANGUAGE ```` and ```` ``` ````, with the line before each.
 pub(crate) fn blocks(text: &str, language: &str) -> Vec<(String, String)> {
@@ -31,9 +31,7 @@ fn shell_examples_do_what_they_say() {
     let http = free_port();
     let corefile = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Corefile")).unwrap();
     let adapt = |text: &str| {
-        text.replace("1053", &port.to_string())
-            .replace("8090", &http.to_string())
-            .replace("target/release/zonda", env!("CARGO_BIN_EXE_zonda"))
+        with_ports(text, &[("1053", port), ("8090", http)]).replace("target/release/zonda", env!("CARGO_BIN_EXE_zonda"))
     };
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("Corefile"), adapt(&corefile)).unwrap();
@@ -82,7 +80,7 @@ fn api_examples_answer_what_the_page_says() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (port, http) = (free_port(), free_port());
     let corefile = std::fs::read_to_string(root.join("Corefile")).unwrap();
-    let adapt = |text: &str| text.replace("1053", &port.to_string()).replace("8090", &http.to_string());
+    let adapt = |text: &str| with_ports(text, &[("1053", port), ("8090", http)]);
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("Corefile"), adapt(&corefile)).unwrap();
     let mut program = Program::run(folder, port, &[]);
@@ -108,16 +106,14 @@ pub(crate) fn start(example: &str) {
     let folder = tempfile::tempdir().unwrap();
     let zone = "@ 1h SOA ns1 host 1 1h 1h 1h 60\n@ 1h NS ns1\nns1 1h A 192.0.2.53\n";
     std::fs::write(folder.path().join("db.example.org"), zone).unwrap();
-    let corefile = example.replace("1053", &port.to_string()).replace("8090", &free_port().to_string());
+    let others = ["8090", "8443", "8853", "8091", "8181", "9253"].map(|fixed| (fixed, free_port()));
+    let corefile = with_ports(example, &[&[("1053", port)][..], &others].concat());
     let made = rcgen::generate_simple_self_signed(["dns.example.org".into()]).unwrap();
     for (name, text) in
         [("cert.pem", made.cert.pem()), ("ca.pem", made.cert.pem()), ("key.pem", made.signing_key.serialize_pem())]
     {
         std::fs::write(folder.path().join(name), text).unwrap();
     }
-    let corefile = ["8443", "8853", "8091", "8181", "9253"]
-        .iter()
-        .fold(corefile, |corefile, fixed| corefile.replace(fixed, &free_port().to_string()));
     std::fs::write(folder.path().join("Corefile"), &corefile).unwrap();
     let (code, _, stderr) = run(folder.path(), &["check", "Corefile"]);
     assert_eq!(code, Some(0), "{corefile}{stderr}");

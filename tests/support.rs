@@ -323,6 +323,24 @@ pub(crate) fn free_port() -> u16 {
     }
 }
 
+/// A text with other ports: each number in it that is one of the first is replaced by the second. All at once, as the new
+/// ones may contain the digits of the old.
+pub(crate) fn with_ports(text: &str, ports: &[(&str, u16)]) -> String {
+    let runs = text.as_bytes().chunk_by(|one, next| one.is_ascii_digit() == next.is_ascii_digit());
+    let runs = runs.map(|run| str::from_utf8(run).unwrap());
+    runs.map(|run| match ports.iter().find(|(from, _)| *from == run) {
+        Some((_, to)) => to.to_string(),
+        None => run.to_owned(),
+    })
+    .collect()
+}
+
+#[test]
+fn ports_are_replaced_at_once() {
+    let ports = [("1053", 18_443), ("8443", 11_053)];
+    assert_eq!(with_ports(".:1053 https://.:8443 21053", &ports), ".:18443 https://.:11053 21053");
+}
+
 /// Sends a datagram and waits for one back, in milliseconds.
 pub(crate) fn exchange_udp(server: SocketAddr, message: &[u8], wait_ms: u64) -> Option<Vec<u8>> {
     let local = if server.is_ipv4() { "127.0.0.1:0" } else { "[::1]:0" };
