@@ -175,7 +175,7 @@ fn a_certificate_comes_when_the_authority_does_and_is_renewed_under_open_connect
         assert_eq!(mode(&store.join(name)), bits, "{name}");
     }
     let left =
-        exchange_udp(zonda.dns(), &Question::new("_acme-challenge.dns.example.org.", Rtype::TXT).message(), 5000);
+        exchange_udp(zonda.dns(), &Question::new("_acme-challenge.dns.example.org.", Rtype::TXT).message(), 20_000);
     assert_eq!(left.unwrap()[3] & 15, 3, "nothing of it is left");
     let expiry = || {
         let samples = samples(metrics, "zonda_tls_certificate_expiry_timestamp_seconds");

@@ -6,14 +6,13 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use engine::net::StreamLimits;
 use engine::plugin::corefile::{Corefile, Scheme};
 use engine::plugin::setup;
 use engine::zone::Hub;
 use quinn::{Connection, Endpoint};
 
 use crate::over_quic::{self, code, run};
-use crate::support::{Program, free_port, refuses};
+use crate::support::{PATIENCE, Program, free_port, refuses};
 use crate::transports::{Served, client, www};
 
 #[test]
@@ -77,7 +76,7 @@ fn clients_over_http2_are_told_how_many_streams_there_are() {
         (Scheme::Grpc, "https3 {\nmax_streams 5\n}", 128),
         (Scheme::Https, "grpc_server {\nmax_streams 5\n}", 128),
     ] {
-        let served = Served::speaking(&[Scheme::Https, Scheme::Grpc], lines, StreamLimits::default());
+        let served = Served::speaking(&[Scheme::Https, Scheme::Grpc], lines);
         assert_eq!(streams_told(served.at(scheme)), Some(expected), "{scheme:?} {lines}");
     }
 }
@@ -159,7 +158,7 @@ fn the_oldest_connection_without_a_request_gives_way_over_tcp() {
     for (scheme, plugin) in [(Scheme::Https, "https"), (Scheme::Grpc, "grpc_server")] {
         for max in [2, 0] {
             let lines = format!("{plugin} {{\nmax_connections {max}\n}}");
-            let served = Served::speaking(&[Scheme::Https, Scheme::Grpc], &lines, StreamLimits::default());
+            let served = Served::speaking(&[Scheme::Https, Scheme::Grpc], &lines);
             let other = if scheme == Scheme::Https { Scheme::Grpc } else { Scheme::Https };
             let mut open = Vec::new();
             for (count, scheme) in [other, scheme, scheme, scheme].into_iter().enumerate() {
@@ -224,7 +223,7 @@ fn nobody_has_to_go_for_a_client_over_quic_whose_address_may_be_forged() {
 
 /// A server with a certificate.
 fn start(schemes: &[Scheme], lines: &str) -> Served {
-    Served::speaking(schemes, &format!("tls cert.pem key.pem\n{lines}"), StreamLimits::default())
+    Served::speaking(schemes, &format!("tls cert.pem key.pem\n{lines}"))
 }
 
 /// Connects over QUIC.
@@ -244,6 +243,3 @@ fn until(mut condition: impl FnMut() -> bool) {
         std::thread::sleep(Duration::from_millis(1));
     }
 }
-
-/// How long a test waits for what comes soon.
-const PATIENCE: Duration = Duration::from_secs(20);

@@ -90,7 +90,7 @@ impl Served {
                 let at = sockets.local_addrs()[0];
                 let replies = match transport {
                     Transport::Udp => {
-                        messages.iter().map(|message| exchange_udp(at, message, 5000).expect("an answer")).collect()
+                        messages.iter().map(|message| exchange_udp(at, message, 20_000).expect("an answer")).collect()
                     }
                     _ => exchange_tcp(at, &messages),
                 };

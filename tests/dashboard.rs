@@ -269,7 +269,7 @@ example.com:PORT {{
             program.ask(question);
             exchange_tcp(program.dns(), &[question.message()]);
             if has_ipv6() {
-                exchange_udp(([0, 0, 0, 0, 0, 0, 0, 1], program.port).into(), &question.message(), 5000).unwrap();
+                exchange_udp(([0, 0, 0, 0, 0, 0, 0, 1], program.port).into(), &question.message(), 20_000).unwrap();
             }
         }
     }
@@ -287,7 +287,7 @@ example.com:PORT {{
             .flat_map(|(panels, counts)| panels.iter().map(|(panel, query)| (*panel, *query, *counts)))
             .filter_map(look)
             .collect::<Vec<_>>();
-        missed.is_empty() || missed.iter().any(|panel| !panel.starts_with("health checks"))
+        missed.is_empty()
     });
     assert_eq!(missed, Vec::<String>::new());
     // What is scraped is explained on a plugin's page.

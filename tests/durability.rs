@@ -65,7 +65,7 @@ fn kill(rounds: usize) {
             scope.spawn(move || {
                 // At another moment each time.
                 while done.load(Ordering::Relaxed) < 40 + round * 7 % 60 && !over.load(Ordering::Relaxed) {
-                    std::thread::yield_now();
+                    std::thread::sleep(std::time::Duration::from_millis(1));
                 }
                 site.program.kill();
                 over.store(true, Ordering::Relaxed);

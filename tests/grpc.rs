@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use engine::net::StreamLimits;
 use engine::plugin::corefile::Scheme;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2::{self, SendRequest};
@@ -32,7 +31,7 @@ pub(crate) fn send(served: &Served, message: &[u8]) -> Option<Vec<u8>> {
 
 #[test]
 fn calls_get_an_answer_or_a_status() {
-    let served = Served::start("", "", StreamLimits::default());
+    let served = Served::start("", "");
     let question = www().message();
     let longest = [&question[..], &vec![0; 65_535 - question.len()]].concat();
     let mut compressed = framed(&question);
@@ -67,7 +66,7 @@ fn calls_get_an_answer_or_a_status() {
 
 #[test]
 fn many_calls_are_under_way_at_once() {
-    let served = Served::start("", "", StreamLimits::default());
+    let served = Served::start("", "");
     run(async {
         let calls = over_tls(&served).await;
         let asking: Vec<_> = (0..500_u16)
@@ -91,7 +90,7 @@ fn many_calls_are_under_way_at_once() {
 /// As the manual has it: for a proxy in front.
 #[test]
 fn without_a_certificate_it_is_served_in_clear_text() {
-    let served = Served::speaking(&[Scheme::Grpc], "", StreamLimits::default());
+    let served = Served::speaking(&[Scheme::Grpc], "");
     run(async {
         let stream = TcpStream::connect(served.at(Scheme::Grpc)).await.unwrap();
         let (code, body) = call(&mut begin(stream).await, PATH, KIND, framed(&www().message())).await;

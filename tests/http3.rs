@@ -5,7 +5,6 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
-use engine::net::StreamLimits;
 use engine::plugin::corefile::Scheme;
 use h3::client::{RequestStream, SendRequest};
 use h3::error::StreamError;
@@ -15,7 +14,7 @@ use store::Rtype;
 
 use crate::https::{get, judged, post};
 use crate::over_quic::{self, code, run};
-use crate::support::{Question, exchange_udp};
+use crate::support::{PATIENCE, Question, exchange_udp};
 use crate::transports::{Served, client, www};
 
 /// The answer to a message; None for the response that stands for silence.
@@ -108,15 +107,12 @@ pub(crate) async fn web(connection: Connection) -> Web {
     Web { requests, connection }
 }
 
-/// How long a test waits for what comes soon.
-const PATIENCE: Duration = Duration::from_secs(20);
-
 #[test]
 fn a_request_gets_the_answer_that_udp_gives_and_how_long_it_may_be_kept() {
-    let served = Served::start("", "", StreamLimits::default());
+    let served = Served::start("", "");
     for (name, age) in [("www.example.org.", 300), ("nx.example.org.", 60), ("example.net.", 0)] {
         let message = Question::new(name, Rtype::A).message();
-        let expected = exchange_udp(served.at(Scheme::Dns), &message, 5000).unwrap();
+        let expected = exchange_udp(served.at(Scheme::Dns), &message, 20_000).unwrap();
         for request in [get(&message), post(&message)] {
             let about = format!("{} {name}", request.method());
             let response = over(&served, async |mut web| web.ask(request).await.unwrap());
@@ -132,7 +128,7 @@ fn a_request_gets_the_answer_that_udp_gives_and_how_long_it_may_be_kept() {
 
 #[test]
 fn what_is_not_a_request_of_dns_gets_a_status_and_the_connection_stays() {
-    let served = Served::start("prometheus", "", StreamLimits::default());
+    let served = Served::start("prometheus", "");
     let message = www().message();
     over(&served, async |mut web| {
         for (request, status) in [(post(&vec![0; 65_536]), 413)].into_iter().chain(judged(&message)) {
@@ -153,7 +149,7 @@ fn what_is_not_a_request_of_dns_gets_a_status_and_the_connection_stays() {
 #[test]
 fn plugins_see_what_a_request_came_over() {
     let lines = "acl {\nblock type MX\n}\nwhoami\nprometheus 127.0.0.1:0";
-    let served = Served::start(lines, "", StreamLimits::default());
+    let served = Served::start(lines, "");
     let refused = send(&served, &Question::new("www.example.org.", Rtype::MX).message()).unwrap();
     assert_eq!(refused[3] & 0xf, 5);
     let own = send(&served, &Question::new("who.example.net.", Rtype::A).message()).unwrap();
@@ -169,8 +165,8 @@ fn plugins_see_what_a_request_came_over() {
 /// The length of the body is not said beforehand, and the rest is not waited for.
 #[test]
 fn a_body_that_is_longer_than_a_message_or_does_not_come_is_refused() {
-    let served = Served::start("timeouts {\nread 1s\n}", "", StreamLimits::default());
-    for (octets, status) in [(vec![0; 65_536], 413), (vec![0; 20], 408)] {
+    for (octets, status, lines) in [(vec![0; 65_536], 413, ""), (vec![0; 20], 408, "timeouts {\nread 3s\n}")] {
+        let served = Served::start(lines, "");
         let response = over(&served, async |mut web| {
             let mut stream = web.begin(post::<Bytes>(&[]).map(|_| ())).await.unwrap();
             let _ = stream.send_data(octets.into()).await;
@@ -182,7 +178,7 @@ fn a_body_that_is_longer_than_a_message_or_does_not_come_is_refused() {
 
 #[test]
 fn many_requests_are_under_way_at_once_and_each_gets_its_own_answer() {
-    let served = Served::start("", "", StreamLimits::default());
+    let served = Served::start("", "");
     over(&served, async |web| {
         let asking: Vec<_> = (0..500_u16)
             .map(|id| {
@@ -204,7 +200,7 @@ fn many_requests_are_under_way_at_once_and_each_gets_its_own_answer() {
 
 #[test]
 fn a_connection_ends_after_its_queries_or_when_it_is_idle_without_an_error() {
-    let served = Served::start("timeouts {\nidle 1s\nmaxtcpqueries 2\n}", "", StreamLimits::default());
+    let served = Served::start("timeouts {\nidle 5s\nmaxtcpqueries 2\n}", "");
     for requests in [2, 1, 0] {
         over(&served, async |mut web| {
             for _ in 0..requests {
@@ -222,8 +218,8 @@ fn who_has_asked_gets_an_answer_before_the_server_stops_and_a_listener_closes() 
     for stops in [true, false] {
         let upstream = UdpSocket::bind("127.0.0.1:0").unwrap();
         upstream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let lines = format!("forward . {} {{\nprefer_udp\n}}", upstream.local_addr().unwrap());
-        let mut served = Served::start(&lines, "", StreamLimits::default());
+        let lines = format!("forward . {} {{\nprefer_udp\nread_timeout 30s\n}}", upstream.local_addr().unwrap());
+        let mut served = Served::start(&lines, "");
         let at = served.at(Scheme::Https3);
         let message = Question::new("far.example.net.", Rtype::A).message();
         run(async {
@@ -271,7 +267,7 @@ fn who_has_asked_gets_an_answer_before_the_server_stops_and_a_listener_closes() 
 /// RFC 9114 §4.2.2: what the server has said that it takes is 16 KiB.
 #[test]
 fn a_head_that_is_too_long_is_refused_and_one_without_end_is_not_kept() {
-    let served = Served::start("prometheus", "", StreamLimits::default());
+    let served = Served::start("prometheus", "");
     run(async {
         let (_endpoint, connection) = reach(&served).await;
         // 400 by its number in the table of QPACK, 431 spelt out behind that of `:status`.
@@ -307,7 +303,7 @@ fn a_head_that_is_too_long_is_refused_and_one_without_end_is_not_kept() {
 /// A frame of an unknown kind is passed over (RFC 9114 §9), but not kept however long it is.
 #[test]
 fn frames_that_are_not_known_are_passed_over_and_bodies_come_in_many_pieces() {
-    let served = Served::start("", "", StreamLimits::default());
+    let served = Served::start("", "");
     let question = www().message();
     run(async {
         let (_endpoint, connection) = reach(&served).await;
@@ -345,7 +341,7 @@ fn frames_that_are_not_known_are_passed_over_and_bodies_come_in_many_pieces() {
 /// RFC 9114 §6.2.1, §7, §8.1; RFC 9204 §2.2.
 #[test]
 fn what_is_no_http_3_closes_the_connection_with_the_code_that_says_why() {
-    let served = Served::start("timeouts {\nread 2s\n}", "", StreamLimits::default());
+    let served = Served::start("timeouts {\nread 2s\n}", "");
     let settings = frame(SETTINGS, &[]);
     let request = |octets: Vec<u8>| vec![(false, octets)];
     let control = |octets: &[u8]| vec![(true, [&[0][..], octets].concat())];
@@ -389,7 +385,7 @@ fn what_is_no_http_3_closes_the_connection_with_the_code_that_says_why() {
 /// Those that end without a request are counted, since each leaves something behind as long as the connection is there.
 #[test]
 fn a_connection_with_many_streams_that_become_no_request_ends() {
-    let served = Served::start("", "", StreamLimits::default());
+    let served = Served::start("", "");
     run(async {
         let (_endpoint, connection) = reach(&served).await;
         let opened = async {
@@ -408,7 +404,7 @@ fn a_connection_with_many_streams_that_become_no_request_ends() {
 /// A stream without a head has the time of a message.
 #[test]
 fn a_head_that_stays_incomplete_is_reset_in_time() {
-    let served = Served::start("timeouts {\nread 1s\n}", "", StreamLimits::default());
+    let served = Served::start("timeouts {\nread 1s\n}", "");
     run(async {
         let (_endpoint, connection) = reach(&served).await;
         let mut streams: Vec<(SendStream, RecvStream)> = Vec::new();

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use engine::net::StreamLimits;
 use engine::plugin::Transport;
 use engine::plugin::corefile::Scheme;
 use http_body_util::{BodyExt, Full};
@@ -27,7 +26,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use crate::over_quic::run;
-use crate::support::{Question, exchange_udp};
+use crate::support::{PATIENCE, Question, exchange_udp};
 use crate::transports::{Served, client, www};
 
 /// The versions of HTTP, as TLS names them.
@@ -159,17 +158,14 @@ const ADDRESS: &str = "https://dns.example.org/dns-query";
 /// What a client of HTTP/2 ordinarily takes of a response before it has read it.
 const WINDOW: u32 = 65_535;
 
-/// How long a test waits for what comes soon.
-const PATIENCE: Duration = Duration::from_secs(20);
-
 #[test]
 fn a_request_gets_the_answer_that_udp_gives_and_how_long_it_may_be_kept() {
-    let served = Served::start("", "", StreamLimits::default());
+    let served = Served::start("", "");
     let names =
         [("www.example.org.", Rtype::A, 300), ("nx.example.org.", Rtype::A, 60), ("www.example.org.", Rtype::MX, 60)];
     for (name, rtype, age) in names.into_iter().chain([("example.net.", Rtype::A, 0)]) {
         let message = Question::new(name, rtype).message();
-        let expected = exchange_udp(served.at(Scheme::Dns), &message, 5000).unwrap();
+        let expected = exchange_udp(served.at(Scheme::Dns), &message, 20_000).unwrap();
         for version in VERSIONS {
             for request in [get(&message), post(&message)] {
                 let about = format!("{} {name} over {version}", request.method());
@@ -186,7 +182,7 @@ fn a_request_gets_the_answer_that_udp_gives_and_how_long_it_may_be_kept() {
 
 #[test]
 fn what_is_not_a_request_of_dns_gets_a_status_and_the_connection_stays() {
-    let served = Served::start("prometheus", "", StreamLimits::default());
+    let served = Served::start("prometheus", "");
     let message = www().message();
     for version in VERSIONS {
         over(&served, version, async |mut web| {
@@ -210,9 +206,9 @@ fn what_is_not_a_request_of_dns_gets_a_status_and_the_connection_stays() {
 /// The length of the body is not said beforehand, and the rest is not waited for.
 #[test]
 fn a_body_that_is_longer_than_a_message_or_does_not_come_is_refused() {
-    let served = Served::start("timeouts {\nread 1s\n}", "", StreamLimits::default());
     for version in VERSIONS {
-        for (octets, status) in [(vec![0; 65_536], 413), (vec![0; 20], 408)] {
+        for (octets, status, lines) in [(vec![0; 65_536], 413, ""), (vec![0; 20], 408, "timeouts {\nread 1s\n}")] {
+            let served = Served::start(lines, "");
             let response = run(async {
                 let body = Endless(Some(octets.into()));
                 let mut web = Web::open(reach(&served, version).await, version, WINDOW).await;
@@ -240,7 +236,7 @@ impl Body for Endless {
 
 #[test]
 fn without_a_certificate_it_is_served_in_clear_text() {
-    let served = Served::speaking(&[Scheme::Dns, Scheme::Https], "", StreamLimits::default());
+    let served = Served::speaking(&[Scheme::Dns, Scheme::Https], "");
     let message = www().message();
     let expected = served.send(&message, Transport::Udp).unwrap();
     for version in VERSIONS {
@@ -254,7 +250,7 @@ fn without_a_certificate_it_is_served_in_clear_text() {
 
 #[test]
 fn a_connection_ends_after_its_queries_or_when_it_is_idle() {
-    let served = Served::start("timeouts {\nidle 1s\nmaxtcpqueries 2\n}", "", StreamLimits::default());
+    let served = Served::start("timeouts {\nidle 5s\nmaxtcpqueries 2\n}", "");
     let message = www().message();
     for version in VERSIONS {
         for requests in [2, 1, 0] {
@@ -271,7 +267,7 @@ fn a_connection_ends_after_its_queries_or_when_it_is_idle() {
 
 #[test]
 fn the_head_of_a_request_has_the_idle_time() {
-    let served = Served::start("timeouts {\nidle 1s\n}", "", StreamLimits::default());
+    let served = Served::start("timeouts {\nidle 1s\n}", "");
     run(async {
         let mut stream = reach(&served, "http/1.1").await;
         let mut ended = pin!(async {
@@ -295,7 +291,7 @@ fn the_head_of_a_request_has_the_idle_time() {
 /// The window of its streams is closed, so that answers wait here.
 #[test]
 fn a_client_that_does_not_take_its_answers_is_let_go() {
-    let served = Served::start("timeouts {\nwrite 1s\n}", "", StreamLimits::default());
+    let served = Served::start("timeouts {\nwrite 1s\nidle 5s\n}", "");
     let message = www().message();
     run(async {
         let mut web = Web::open(reach(&served, "h2").await, "h2", 0).await;
@@ -313,8 +309,8 @@ fn who_has_asked_gets_an_answer_before_the_server_stops() {
     for version in VERSIONS {
         let upstream = UdpSocket::bind("127.0.0.1:0").unwrap();
         upstream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let lines = format!("forward . {} {{\nprefer_udp\n}}", upstream.local_addr().unwrap());
-        let served = Served::start(&lines, "", StreamLimits::default());
+        let lines = format!("forward . {} {{\nprefer_udp\nread_timeout 30s\n}}", upstream.local_addr().unwrap());
+        let served = Served::start(&lines, "");
         let message = Question::new("far.example.net.", Rtype::A).message();
         run(async {
             let mut web = Web::open(reach(&served, version).await, version, WINDOW).await;

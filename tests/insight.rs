@@ -176,10 +176,13 @@ fn statistics_come_as_a_stream_until_the_server_stops() {
     let mut received = 0;
     for _ in 0..2 {
         site.program.ask(&Question::new("www.example.org.", Rtype::A));
-        assert_eq!(next("event: "), "statistics");
-        let event: Value = serde_json::from_str(&next("data: ")).unwrap();
-        assert!(event["udp"]["received"].as_u64().unwrap() > received, "{event}");
-        received = event["udp"]["received"].as_u64().unwrap();
+        // An event that was on its way does not know of it yet.
+        let before = received;
+        while received == before {
+            assert_eq!(next("event: "), "statistics");
+            let event: Value = serde_json::from_str(&next("data: ")).unwrap();
+            received = event["udp"]["received"].as_u64().unwrap();
+        }
     }
     assert_eq!(site.program.end("TERM"), Some(0));
     let mut rest = Vec::new();

@@ -196,7 +196,7 @@ impl Program {
 
     /// Asks over UDP.
     pub(crate) fn ask(&self, question: &Question) -> Vec<u8> {
-        exchange_udp(self.dns(), &question.message(), 5000).unwrap_or_else(|| panic!("no answer: {}", self.text()))
+        exchange_udp(self.dns(), &question.message(), 20_000).unwrap_or_else(|| panic!("no answer: {}", self.text()))
     }
 
     /// Waits for a condition, at most 30 s.
@@ -305,6 +305,9 @@ pub(crate) fn refuses(plugin: &str, faults: &[(&str, &str)]) {
     }
 }
 
+/// How long a test waits for what comes soon where the machine is not busy.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
 /// Whether this machine speaks IPv6.
 pub(crate) fn has_ipv6() -> bool {
     UdpSocket::bind("[::1]:0").is_ok()
@@ -356,7 +359,7 @@ pub(crate) fn exchange_udp(server: SocketAddr, message: &[u8], wait_ms: u64) -> 
 /// Sends messages over one connection and reads as many answers.
 pub(crate) fn exchange_tcp(server: SocketAddr, messages: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let mut stream = TcpStream::connect(server).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let framed: Vec<u8> =
         messages.iter().flat_map(|message| [&(message.len() as u16).to_be_bytes()[..], message].concat()).collect();
     stream.write_all(&framed).unwrap();
@@ -373,7 +376,7 @@ pub(crate) fn exchange_tcp(server: SocketAddr, messages: &[Vec<u8>]) -> Vec<Vec<
 /// Status and body of a GET request; None where nobody listens.
 pub(crate) fn get(port: u16, path: &str) -> Option<(u16, String)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
     let mut reply = String::new();
     stream.read_to_string(&mut reply).ok()?;

@@ -158,7 +158,7 @@ mod tests {
         }
         // From now on one after the other, until the queue is too long.
         let waits: Vec<_> = std::iter::from_fn(|| fail(&attempts, bad)).take(1000).collect();
-        assert!(waits.is_sorted() && waits.len() < 20, "{waits:?}");
+        assert!(waits.len() < 20, "{waits:?}");
         assert!(waits.last().is_some_and(|wait| *wait > Duration::from_secs(3)), "{waits:?}");
         assert_eq!(fail(&attempts, good), Some(Duration::ZERO));
         let later = Instant::now() + Duration::from_secs(60);

@@ -210,7 +210,7 @@ const SOCKET_BUFFER_BYTES: usize = 4 << 20;
 const TCP_BACKLOG: i32 = 1024;
 
 /// How long the sockets of a process that is gone may linger.
-const LINGER_WAIT: Duration = Duration::from_secs(1);
+const LINGER_WAIT: Duration = Duration::from_secs(3);
 
 /// How often it is looked whether they do.
 const LINGER_CHECK: Duration = Duration::from_millis(20);

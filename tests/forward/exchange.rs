@@ -14,7 +14,8 @@ use crate::support::{Program, Question, exchange_tcp, exchange_udp, has_ipv6};
 fn answers_come_back_over_udp_and_tcp_on_both_ways_in() {
     for io in ["ring", "mmsg"] {
         let upstream = Upstream::start(says(7));
-        let program = start(&format!("forward . 127.0.0.1:{}", upstream.port), io);
+        let lines = format!("forward . 127.0.0.1:{} {{\n        read_timeout 5s\n    }}", upstream.port);
+        let program = start(&lines, io);
         let question = Question { edns_size: Some(1400), dnssec_ok: true, ..a("WwW.example.org.") };
         let question =
             Question { recursion_desired: true, options: vec![(8, vec![0, 1, 24, 0, 192, 0, 2])], ..question };
@@ -56,7 +57,7 @@ fn the_answer_comes_from_the_address_that_was_asked() {
         if address != "::1" || has_ipv6() {
             // A connected socket takes answers from the address it asked only.
             let server = SocketAddr::new(address.parse().unwrap(), program.port);
-            let reply = exchange_udp(server, &a("www.example.org.").message(), 5000);
+            let reply = exchange_udp(server, &a("www.example.org.").message(), 20_000);
             assert_eq!(found(&reply.expect(address)), "7");
         }
     }
@@ -106,7 +107,8 @@ fn what_is_truncated_is_fetched_over_tcp_and_fitted_to_the_client() {
 fn the_transport_is_the_clients_unless_the_line_says_otherwise() {
     for (option, over_tcp) in [("", [false, true]), ("force_tcp", [true, true]), ("prefer_udp", [false, false])] {
         let upstream = Upstream::start(says(7));
-        let program = start(&format!("forward . 127.0.0.1:{} {{\n        {option}\n    }}", upstream.port), "ring");
+        let options = format!("{{\n        {option}\n        read_timeout 5s\n    }}");
+        let program = start(&format!("forward . 127.0.0.1:{} {options}", upstream.port), "ring");
         program.ask(&a("x.example.org."));
         exchange_tcp(program.dns(), &[a("x.example.org.").message()]);
         let asked = upstream.asked.lock().unwrap();
@@ -118,7 +120,8 @@ fn the_transport_is_the_clients_unless_the_line_says_otherwise() {
 fn connections_to_upstreams_are_used_again_and_one_that_was_closed_costs_nothing() {
     let upstream = Upstream::start(says(7));
     let port = upstream.port;
-    let program = start(&format!("forward . 127.0.0.1:{port} {{\n        force_tcp\n    }}"), "ring");
+    let program =
+        start(&format!("forward . 127.0.0.1:{port} {{\n        force_tcp\n        read_timeout 5s\n    }}"), "ring");
     for _ in 0..5 {
         assert_eq!(found(&program.ask(&a("x.example.org."))), "7");
     }
@@ -140,7 +143,8 @@ fn connections_to_upstreams_are_used_again_and_one_that_was_closed_costs_nothing
             stream.write_all(&[&(answer.len() as u16).to_be_bytes()[..], &answer].concat()).unwrap();
         }
     });
-    let program = start(&format!("forward . 127.0.0.1:{port} {{\n        force_tcp\n    }}"), "ring");
+    let program =
+        start(&format!("forward . 127.0.0.1:{port} {{\n        force_tcp\n        read_timeout 5s\n    }}"), "ring");
     for _ in 0..5 {
         assert_eq!(found(&program.ask(&a("x.example.org."))), "8");
     }

@@ -31,7 +31,7 @@ fn connections(upstream: &Upstream) -> usize {
 fn expire_lets_go_of_connections_that_were_idle() {
     for (expire, expected) in [("50ms", 3), ("1h", 1)] {
         let upstream = Upstream::start(says(7));
-        let options = format!("{{\n        force_tcp\n        expire {expire}\n    }}");
+        let options = format!("{{\n        force_tcp\n        read_timeout 5s\n        expire {expire}\n    }}");
         let program = start(&format!("forward . 127.0.0.1:{} {options}", upstream.port), "ring");
         for _ in 0..3 {
             ask_at_once(&program, 1);
@@ -50,7 +50,8 @@ fn max_idle_conns_is_how_many_connections_wait_for_the_next_questions() {
             all.wait();
             vec![answer(message, [0, 0x80], &[7], 60)]
         });
-        let options = format!("{{\n        force_tcp\n        max_idle_conns {idle_max}\n    }}");
+        let options =
+            format!("{{\n        force_tcp\n        read_timeout 5s\n        max_idle_conns {idle_max}\n    }}");
         let program = start(&format!("forward . 127.0.0.1:{} {options}", upstream.port), "ring");
         ask_at_once(&program, 4);
         ask_at_once(&program, 4);
@@ -62,7 +63,7 @@ fn max_idle_conns_is_how_many_connections_wait_for_the_next_questions() {
 fn read_timeout_leaves_time_for_the_next_upstream() {
     let (mute, upstream) = (Upstream::start(silent), Upstream::start(says(7)));
     // The client is given up on after five seconds, whatever the line says.
-    for (read_timeout, expected) in [("100ms", "7"), ("30s", "SERVFAIL")] {
+    for (read_timeout, expected) in [("1s", "7"), ("30s", "SERVFAIL")] {
         let options = format!("{{\n        policy sequential\n        read_timeout {read_timeout}\n    }}");
         let lines = format!("forward . 127.0.0.1:{} 127.0.0.1:{} {options}", mute.port, upstream.port);
         let program = start(&lines, "ring");
@@ -95,11 +96,10 @@ fn failfast_asks_nobody_while_all_are_down() {
         assert_eq!(found(&program.ask(&a("x.example.org."))), "SERVFAIL");
         value(metrics, "coredns_forward_healthcheck_broken_total") > 0
     });
-    let asked = mute.count("x.example.org.");
     for _ in 0..20 {
-        assert_eq!(found(&program.ask(&a("x.example.org."))), "SERVFAIL");
+        assert_eq!(found(&program.ask(&a("y.example.org."))), "SERVFAIL");
     }
-    assert_eq!(mute.count("x.example.org."), asked);
+    assert_eq!(mute.count("y.example.org."), 0);
     assert!(value(metrics, "coredns_forward_healthcheck_broken_total") > 20);
     program.wait("the reason is logged", |program| program.text().contains("plugin/forward: no healthy upstream"));
 }

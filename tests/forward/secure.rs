@@ -100,7 +100,10 @@ fn https_upstreams_are_asked_over_one_connection() {
         (format!("https://localhost:{port}"), tls, "SERVFAIL"),
     ] {
         let before = connections.load(Ordering::Relaxed);
-        let program = start(&format!("forward . {to} {{\n        {options}\n        max_fails 0\n    }}"), "ring");
+        let program = start(
+            &format!("forward . {to} {{\n        {options}\n        max_fails 0\n        read_timeout 5s\n    }}"),
+            "ring",
+        );
         for number in 0..5 {
             let reply = program.ask(&a(&format!("{number}.example.org.")));
             assert_eq!(found(&reply), expected, "{to} {options}");

@@ -16,7 +16,7 @@ fn tells(port: &str, version: &str) -> String {
 /// The version that a server tells.
 fn version(port: u16) -> String {
     let question = Question { qclass: domain::base::iana::Class::CH, ..Question::new("version.bind.", Rtype::TXT) };
-    let reply = exchange_udp(([127, 0, 0, 1], port).into(), &question.message(), 5000).expect("an answer");
+    let reply = exchange_udp(([127, 0, 0, 1], port).into(), &question.message(), 20_000).expect("an answer");
     super::answers(&reply).concat()
 }
 

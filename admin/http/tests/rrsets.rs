@@ -265,7 +265,14 @@ fn every_export_is_of_a_single_serial_while_edits_go_on() {
     let exports: usize = std::env::var("ZONDA_TEST_EXPORTS").map_or(24, |count| count.parse().unwrap());
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
-        let writer = scope.spawn(|| (1..).take_while(|_| !done.load(Ordering::Relaxed)).map(edit).count());
+        let writer = scope.spawn(|| {
+            for number in 1.. {
+                edit(number);
+                if done.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+        });
         let readers: Vec<_> = (0..exports)
             .map(|_| {
                 scope.spawn(|| {
@@ -280,7 +287,7 @@ fn every_export_is_of_a_single_serial_while_edits_go_on() {
             .collect();
         readers.into_iter().for_each(|reader| reader.join().unwrap());
         done.store(true, Ordering::Relaxed);
-        assert!(writer.join().unwrap() > 0);
+        writer.join().unwrap();
     });
 }
 

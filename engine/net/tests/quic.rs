@@ -204,7 +204,8 @@ fn streams_that_stay_incomplete_are_reset_in_time() {
 /// All connections together hold no more than they may: who wants more has its stream reset, and others go on.
 #[test]
 fn what_connections_hold_is_bounded() {
-    let served = served(StreamLimits { buffers_bytes_max: 100_000, ..StreamLimits::default() });
+    let limits = StreamLimits { buffers_bytes_max: 100_000, message: PATIENCE, ..StreamLimits::default() };
+    let served = served(limits);
     block_on(async {
         let connection = served.connect().await;
         let mut streams = Vec::new();
@@ -227,7 +228,7 @@ fn answers_that_are_not_taken_are_not_for_one_connection_to_fill_the_memory_with
     let served = served(limits);
     block_on(async {
         let mut transport = quinn::TransportConfig::default();
-        transport.stream_receive_window(100_u8.into());
+        transport.stream_receive_window(10_000_u32.into());
         let mut config = served.client(b"doq");
         config.transport_config(Arc::new(transport));
         let client = Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
@@ -352,7 +353,7 @@ fn many_handshakes_at_once_have_to_show_their_address() {
     block_on(async {
         // First packets with nothing behind them, each from a socket of its own.
         let mut abandoned = Vec::new();
-        for _ in 0..100 {
+        for _ in 0..70 {
             let client = Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
             let connecting = client.connect_with(served.client(b"doq"), served.at, "ns1.example.org").unwrap();
             abandoned.push((connecting, client));

@@ -120,7 +120,8 @@ fn stop_drains() {
 /// A taken address is said with transport, address and step; `Auto` takes io_uring where it is to be had.
 #[test]
 fn errors_and_choice() {
-    let taken = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    // An address of its own, where no client of another test has the port over TCP.
+    let taken = UdpSocket::bind("127.0.0.71:0").expect("a socket");
     let addr = taken.local_addr().expect("an address");
     let error = start(&[Listener::plain(addr)], Echoes, &Options::default()).expect_err("taken");
     let expected = format!("listen udp {addr}: bind: address already in use");
