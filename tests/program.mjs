@@ -1,7 +1,8 @@
-// The real program, with a database of its own, on ports that the system chooses: what all suites under node start.
+// The real program, with a database of its own, on ports that are free: what all suites under node start.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import dgram from 'node:dgram';
 import fs from 'node:fs';
 import net from 'node:net';
@@ -65,6 +66,7 @@ export class Program {
 
   /** Ends the program as an operator does, or at once. */
   async end(signal = 'SIGTERM') {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
     const ended = new Promise((resolve) => this.child.once('exit', resolve));
     this.child.kill(signal);
     await ended;
@@ -77,21 +79,40 @@ export class Program {
   }
 }
 
-/** A port that is free over UDP and TCP. */
+/**
+ * A port that is free over UDP and TCP. It is none of those that the system gives to clients (on Linux from 32,768 on):
+ * until the program has it, any client on the machine could get such a one.
+ */
 async function freePort() {
-  const socket = dgram.createSocket('udp4');
-  await new Promise((resolve) => socket.bind(0, '127.0.0.1', resolve));
-  const { port } = socket.address();
-  const listener = net.createServer();
-  const taken = await new Promise((resolve) => {
-    listener.once('error', () => resolve(true));
-    listener.listen(port, '127.0.0.1', () => resolve(false));
-  });
-  await new Promise((resolve) => socket.close(resolve));
-  if (taken) return freePort();
-  await new Promise((resolve) => listener.close(resolve));
-  return port;
+  for (;;) {
+    const port = randomInt(10_000, 30_000);
+    if (port === BLOCKED || given.has(port)) continue;
+    const socket = dgram.createSocket('udp4');
+    const listener = net.createServer();
+    const isFree =
+      (await binds(socket, () => socket.bind(port, '127.0.0.1'))) &&
+      (await binds(listener, () => listener.listen(port, '127.0.0.1')));
+    for (const one of [socket, listener]) await new Promise((resolve) => one.close(resolve));
+    if (!isFree) continue;
+    given.add(port);
+    return port;
+  }
 }
+
+/** Whether what binds a socket succeeds. */
+function binds(socket, bind) {
+  return new Promise((resolve) => {
+    socket.once('listening', () => resolve(true));
+    socket.once('error', () => resolve(false));
+    bind();
+  });
+}
+
+/** Ports that have been given away, each to be used once. */
+const given = new Set();
+
+/** The one port of these that browsers and fetch refuse to ask (https://fetch.spec.whatwg.org/#bad-port). */
+const BLOCKED = 10_080;
 
 /** Waits for a condition. */
 export async function until(what, condition, seconds = 30) {

@@ -20,7 +20,7 @@ export async function launch() {
 export async function open(browser, server, { theme = 'light', width = 1280, height = 800, ...more } = {}) {
   const context = await browser.newContext({ colorScheme: theme, viewport: { width, height }, ...more });
   const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(30_000);
   page.faults = [];
   /** Errors that the test means to happen. */
   page.meant = [];
@@ -51,6 +51,14 @@ export async function logIn(page, hash = '', password = PASSWORD, email = EMAIL)
   await page.getByLabel(/e-?mail/i).fill(email);
   await page.getByLabel(/password/i).fill(password);
   await page.getByRole('button', { name: /log in/i }).click();
+}
+
+/** Lets the page's time stand still: its timers and frames come no more until `page.clock.resume()`. It needs
+ * `page.clock.install()` before the page is opened. */
+export async function freeze(page) {
+  // It can stop only ahead of where it is: by more than a busy machine loses between these two, and by less than what
+  // makes the page give up a silent stream.
+  await page.clock.pauseAt((await page.evaluate(() => Date.now())) + 20_000);
 }
 
 /** Nothing went wrong on a page. */

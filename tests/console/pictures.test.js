@@ -27,7 +27,17 @@ const SCREENS = [
   ['ask-alias', '#/ask?name=shop.example.org.&type=A', (page) => page.getByText('NOERROR').first()],
   ['ask-no-name', '#/ask?name=nothing.example.org.&type=MX&do=true', (page) => page.getByText('NXDOMAIN').first()],
   ['ask-elsewhere', '#/ask?name=www.example.com.&type=A', (page) => page.getByText('REFUSED').first()],
-  ['traffic', '#/traffic', (page) => page.locator('.bar-name', { hasText: 'www.example.org.' })],
+  [
+    'traffic',
+    '#/traffic',
+    (page) => page.locator('.bar-name', { hasText: 'www.example.org.' }),
+    async (page) => {
+      // Names are sampled once the page has asked, so the load begins after it.
+      await page.locator('.tile').first().waitFor();
+      server.load([['www.example.org', 'A'], ['nothing.example.org', 'AAAA'], ['shop.example.org', 'A'], ['example.com', 'MX']], 400);
+      await page.waitForFunction(() => document.querySelector('.chart-line')?.getAttribute('d').split('L').length > 4);
+    },
+  ],
   ['server', '#/server', (page) => page.getByText('deploy')],
   ['server-token', '#/server', (page) => page.getByRole('dialog'), (page) => page.getByRole('button', { name: 'New token' }).click()],
 ];
@@ -56,11 +66,10 @@ for (const theme of ['light', 'dark']) {
       for (const [name, address, shown, act] of SCREENS) {
         await t.test(name, async () => {
           await page.goto('about:blank');
-          const load = name === 'traffic' ? server.load([['www.example.org', 'A'], ['nothing.example.org', 'AAAA'], ['shop.example.org', 'A'], ['example.com', 'MX']], 4, 400) : null;
           await page.at(address);
           await act?.(page);
           await shown(page).first().waitFor();
-          await load;
+          await server.endLoad();
           await picture(page, `${name}-${theme}-${width}`);
           await accessible(page, `${name} in ${theme} at ${width} px`);
           await narrow(page, name);

@@ -1,7 +1,7 @@
 // The program as the console's tests use it: over its API, by dig, and under dnsperf.
 
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -39,16 +39,32 @@ export class Server extends Program {
 
   /** What dig prints of an answer in short form, its lines in order. */
   async dig(name, type = 'A', ...more) {
-    const asked = ['@127.0.0.1', '-p', this.dnsPort, '+short', '+tries=2', name, type, ...more];
+    const asked = ['@127.0.0.1', '-p', this.dnsPort, '+short', '+time=10', '+tries=2', name, type, ...more];
     const { stdout } = await promisify(execFile)('dig', asked.map(String));
     return stdout.trim().split('\n').filter(Boolean).sort();
   }
 
-  /** Puts queries for some names on the server for so many seconds; resolves when they are done. */
-  async load(names, seconds = 3, rate = 2000) {
+  /** Puts queries for some names on the server, so many per second, until the load is ended. */
+  load(names, rate) {
     const queries = path.join(this.folder, 'queries');
     fs.writeFileSync(queries, names.map(([name, type]) => `${name} ${type}\n`).join(''));
-    const asked = ['-s', '127.0.0.1', '-p', this.dnsPort, '-d', queries, '-l', seconds, '-Q', rate];
-    await promisify(execFile)('dnsperf', asked.map(String));
+    const asked = ['-s', '127.0.0.1', '-p', this.dnsPort, '-d', queries, '-l', LOAD_MAX, '-Q', rate];
+    this.loader = spawn('dnsperf', asked.map(String), { stdio: 'ignore' });
+    this.loaded = new Promise((resolve, reject) => this.loader.once('exit', resolve).once('error', reject));
+  }
+
+  /** Ends the load, if there is one. */
+  async endLoad() {
+    this.loader?.kill();
+    await this.loaded;
+  }
+
+  /** Ends the program and the load on it. */
+  async stop() {
+    await this.endLoad();
+    await super.stop();
   }
 }
+
+/** Seconds after which a load ends by itself, should the test be gone. */
+const LOAD_MAX = 300;

@@ -31,7 +31,7 @@ export class Server extends Program {
 
   // The addresses of a name, or the code of the error.
   async resolve(name, type = "A") {
-    const resolver = new dns.Resolver({ timeout: 5000, tries: 1 });
+    const resolver = new dns.Resolver({ timeout: 20_000, tries: 1 });
     resolver.setServers([`127.0.0.1:${this.dnsPort}`]);
     return resolver.resolve(name, type).catch((error) => error.code);
   }

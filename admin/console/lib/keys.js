@@ -2,7 +2,8 @@
 /**
  * Keys: each screen says what its keys do, and the help lists what can be pressed now.
  */
-import { useEffect, useRef } from '../vendor/preact.js';
+import { useLayoutEffect, useRef } from '../vendor/preact.js';
+import { keyReader } from '../logic/keys.js';
 
 /**
  * A key (`n`, `/`, `Delete`, `Ctrl+Enter`, or two after each other: `g z`), what it does in words, and who does it.
@@ -12,15 +13,16 @@ import { useEffect, useRef } from '../vendor/preact.js';
 /** The keys of what is on the screen, the latest last. @type {Set<{ keys: Key[], isDialog: boolean }>} */
 const layers = new Set();
 
-/** The first of two keys. */
-let first = '';
+/** Which key is hit. */
+const hitOf = keyReader();
 
 /** Takes keys as long as the component is there. Those of dialogs alone count while one is open. @param {Key[]} keys @param {boolean} [isDialog] */
 export function useKeys(keys, isDialog = false) {
   const layer = useRef(/** @type {{ keys: Key[], isDialog: boolean } | null} */ (null));
   if (!layer.current) layer.current = { keys, isDialog };
   layer.current.keys = keys;
-  useEffect(() => {
+  // Before the frame is drawn: who sees a screen may press its keys.
+  useLayoutEffect(() => {
     const mine = layer.current;
     if (!mine) return undefined;
     layers.add(mine);
@@ -43,13 +45,11 @@ document.addEventListener('keydown', (event) => {
   const name = nameOf(event);
   if (isField(event.target) && !name.startsWith('Ctrl+')) return;
   const isOpen = document.querySelector('dialog[open]') !== null;
-  const able = [...layers].filter((layer) => layer.isDialog === isOpen).reverse();
-  const found = (/** @type {string} */ wanted) => able.flatMap((layer) => layer.keys).find(([key]) => key === wanted);
-  const hit = (first && found(`${first} ${name}`)) || found(name);
-  first = !first && name.length === 1 && able.some((layer) => layer.keys.some(([key]) => key.startsWith(`${name} `))) ? name : '';
-  if (first) setTimeout(() => (first = ''), 1500);
-  if (hit) {
+  const able = [...layers].filter((layer) => layer.isDialog === isOpen).reverse().flatMap((layer) => layer.keys);
+  const hit = hitOf(name, event.timeStamp, able.map(([key]) => key));
+  const found = able.find(([key]) => key === hit);
+  if (found) {
     event.preventDefault();
-    hit[2](event);
+    found[2](event);
   }
 });

@@ -164,30 +164,31 @@ async function serversWords(zone, draft, key, type) {
 
 /** The PTR record that could be made along with an address, if its zone is served here. @param {string} type @param {string} address @param {string} owner */
 function useReverse(type, address, owner) {
-  const [found, setFound] = useState(/** @type {null | { zone: string, name: string, before: Value | null }} */ (null));
-  const settled = useSettled(address.trim(), 250);
+  const [found, setFound] = useState(/** @type {null | { zone: string, name: string, owner: string, before: Value | null }} */ (null));
+  const name = type === 'A' || type === 'AAAA' ? reverseName(address.trim()) : null;
+  const settled = useSettled(name, 250);
   useEffect(() => {
     setFound(null);
-    const name = type === 'A' || type === 'AAAA' ? reverseName(settled) : null;
-    if (!name) return undefined;
+    if (!settled) return undefined;
     let isOn = true;
     const look = async () => {
       // The shortest reverse zones that there are: /8 of IPv4, /12 of IPv6.
-      const search = name.split('.').slice(name.endsWith('in-addr.arpa.') ? -4 : -6).join('.');
+      const search = settled.split('.').slice(settled.endsWith('in-addr.arpa.') ? -4 : -6).join('.');
       const { zones } = await get('/api/zonda/zones', { query: { search, perPage: 1000, fields: 'zones.zone' } });
-      const zone = zoneOf(name, zones.map((/** @type {any} */ one) => one.zone));
+      const zone = zoneOf(settled, zones.map((/** @type {any} */ one) => one.zone));
       if (!zone) return;
-      const before = await served(zone, { name, type: 'PTR' });
+      const before = await served(zone, { name: settled, type: 'PTR' });
       const isThere = before?.contents.some((content) => content.toLowerCase() === owner);
-      if (isOn && !isThere) setFound({ zone, name, before });
+      if (isOn && !isThere) setFound({ zone, name: settled, owner, before });
     };
     // Without it the record is made alone.
     look().catch(() => {});
     return () => {
       isOn = false;
     };
-  }, [type, settled, owner]);
-  return found;
+  }, [settled, owner]);
+  // What was found for an address on the way to this one is not for this one.
+  return found && found.name === name && found.owner === owner ? found : null;
 }
 
 /** Stands for types without a form. */

@@ -141,9 +141,8 @@ export function Zone({ params: { zone }, query }) {
     }} />`}
     ${changes > 0 && html`<div class="staged-bar" role="region" aria-label="Staged edits"><span><strong>${count(changes)}</strong> ${changes === 1 ? 'edit' : 'edits'} staged</span><span class="dim wide-only">Nothing is served of it yet.</span>
       <div class="actions"><${Button} kind="ghost" icon="undo" onClick=${() => {
-        const kept = draft;
         setDraft(empty());
-        toast(`${size(kept)} staged edits are discarded.`);
+        toast(`${count(changes)} staged ${changes === 1 ? 'edit is' : 'edits are'} discarded.`);
       }}>Discard</${Button}><${Button} kind="primary" onClick=${() => setOpen({ review: true })}>Review and apply</${Button}></div></div>`}
     ${open?.form !== undefined && html`<${RecordForm} zone=${zone} row=${open.form} draft=${draft} serial=${serial} rrsets=${rrsets} onClose=${() => setOpen(null)} onStage=${(/** @type {any} */ next) => {
       setDraft(next);
