@@ -249,7 +249,7 @@ test('the keyboard alone is enough to go everywhere, look into a change and take
   await page.keyboard.press('Enter');
   for (const [key, title] of [['h', 'History'], ['a', 'Ask'], ['t', 'Traffic'], ['s', 'Server'], ['z', 'Zones']]) {
     await page.getByRole('navigation', { name: 'Main' }).waitFor();
-    // Again where the machine took so long between the two that they are none, or where a field got the focus meanwhile.
+    // Again where the machine took so long between the two that they are no pair, or where a field got the focus.
     await until(`the screen ${title}`, async () => {
       await page.evaluate(() => document.activeElement instanceof HTMLElement && document.activeElement.blur());
       await page.keyboard.press('g');

@@ -4,8 +4,8 @@
  */
 
 /**
- * Reads keys as they are pressed: which of `able` (`n`, `Ctrl+Enter`, `g z`) is complete with this one, if any. The time
- * is that of the event, so that a page which is slow to hear of a key does not take it for late.
+ * Reads keys as they are pressed: which of `able` (`n`, `Ctrl+Enter`, `g z`) is complete with this one, if any.
+ * The time is that of the event, so that a page which is slow to hear of a key does not take it for late.
  * @returns {(name: string, at: number, able: string[]) => string | undefined}
  */
 export function keyReader() {
