@@ -111,7 +111,7 @@ fn denials_are_kept_by_their_soa_and_errors_are_not() {
             _ => answer(message, [0, 0x85], &[], 0),
         }]
     });
-    let program = cached("cache {\n        servfail 1m\n    }", &upstream);
+    let program = cached("cache", &upstream);
     for (name, status, times, soa_ttl) in [
         ("nx.example.org.", "NXDOMAIN", 1, Some("30")),
         ("empty.example.org.", "NOERROR", 1, Some("20")),
@@ -119,6 +119,7 @@ fn denials_are_kept_by_their_soa_and_errors_are_not() {
         ("servfail.example.org.", "SERVFAIL", 1, None),
         ("refused.example.org.", "REFUSED", 3, None),
     ] {
+        let begun = std::time::Instant::now();
         for _ in 0..3 {
             let reply = describe(&program.ask(&a(name)));
             assert_eq!(reply.status[0], status, "{name}");
@@ -127,7 +128,9 @@ fn denials_are_kept_by_their_soa_and_errors_are_not() {
             let near = |soa: Option<String>| soa.map(|ttl| ttl.parse::<u32>().unwrap().div_ceil(10) * 10);
             assert_eq!(near(soa), near(soa_ttl.map(Into::into)), "{name}");
         }
-        assert_eq!(upstream.count(name), times, "{name}");
+        // An error is kept for five seconds, which a busy machine may take.
+        let is_over = status == "SERVFAIL" && begun.elapsed() >= std::time::Duration::from_secs(5);
+        assert!(upstream.count(name) == times || is_over, "{name}");
     }
     let program = cached("cache {\n        servfail 0\n    }", &upstream);
     for _ in 0..2 {
@@ -147,8 +150,11 @@ fn ttls_are_bounded_and_kinds_and_zones_can_be_left_out() {
     ] {
         let upstream = Upstream::start(says(7));
         let program = cached(options, &upstream);
+        let begun = std::time::Instant::now();
         assert_eq!(ttl(&program.ask(&a("x.example.org."))), expected, "{options}");
-        assert!(ttl(&program.ask(&a("x.example.org."))).abs_diff(expected) <= 9, "{options}");
+        let again = ttl(&program.ask(&a("x.example.org.")));
+        let passed = begun.elapsed().as_secs() as u32 + 1;
+        assert!((expected.saturating_sub(passed)..=expected).contains(&again), "{options}: {again} after {passed} s");
         assert_eq!(upstream.count("x.example.org."), if expected == 60 { 2 } else { 1 }, "{options}");
     }
     let upstream = Upstream::start(|message, _| vec![denial(message, 3, 60, 60)]);
@@ -195,13 +201,13 @@ fn what_is_popular_is_fetched_before_its_end() {
         "prometheus 127.0.0.1:{metrics}\n    cache {{\n        success 100 10\n        prefetch 3 1m 90%\n    }}"
     );
     let mut program = cached(&options, &upstream);
-    program.wait("it is fetched three times", |program| {
+    program.wait("it is fetched five times", |program| {
         assert_eq!(found(&program.ask(&a("x.example.org."))), "7");
-        upstream.count("x.example.org.") >= 3
+        upstream.count("x.example.org.") >= 5
     });
     let misses = samples(metrics, "coredns_cache_misses_total");
     assert!(misses[0].ends_with(" 1"), "{misses:?}");
-    assert!(samples(metrics, "coredns_cache_prefetch_total")[0].ends_with(|digit| digit >= '2'));
+    assert!(samples(metrics, "coredns_cache_prefetch_total")[0].ends_with(|digit| digit >= '4'));
 }
 
 #[test]

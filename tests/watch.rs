@@ -2,11 +2,10 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
 
 use store::Rtype;
 
-use crate::support::{Program, Question, exchange_tcp, exchange_udp, free_port, get, run, samples};
+use crate::support::{PATIENCE, Program, Question, exchange_tcp, exchange_udp, free_port, get, run, samples};
 
 #[test]
 fn health_and_ready_answer_and_a_lame_duck_serves_on() {
@@ -24,6 +23,9 @@ fn health_and_ready_answer_and_a_lame_duck_serves_on() {
     assert!(exchange_udp(program.dns(), &Question::new("example.org.", Rtype::A).message(), 20_000).is_some());
     // Whoever is impatient ends it at once.
     assert_eq!(program.end("INT"), Some(2));
+    // Left alone, it ends when the time is over.
+    let mut program = Program::start(&corefile.replace("lameduck 1h", "lameduck 1s"), &[]);
+    assert_eq!(program.end("TERM"), Some(0));
 }
 
 #[test]
@@ -89,7 +91,7 @@ fn a_connection_ends_after_as_many_queries_as_it_may_send() {
     let message = Question::new("example.org.", Rtype::A).message();
     assert_eq!(exchange_tcp(program.dns(), &[message.clone(), message.clone()]).len(), 2);
     let mut stream = TcpStream::connect(program.dns() as SocketAddr).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let framed = [&(message.len() as u16).to_be_bytes()[..], &message].concat();
     stream.write_all(&framed.repeat(3)).unwrap();
     let mut octets = Vec::new();
