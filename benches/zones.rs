@@ -62,6 +62,6 @@ pub(crate) fn respond(zones: &ZoneSet, query: &mut Query, message: &[u8], buffer
     }
     let mut response = Response::new(buffer, query, 1232);
     let dnssec_ok = query.edns.is_some_and(|edns| edns.dnssec_ok);
-    answer(zones, zones.ask(&query.name), &query.name, query.qtype, dnssec_ok, &mut response);
+    answer(zones, zones.ask(&query.name).as_ref(), &query.name, query.qtype, dnssec_ok, &mut response);
     response.finish()
 }

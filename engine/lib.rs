@@ -10,5 +10,6 @@ pub mod log;
 pub mod metrics;
 pub mod net;
 pub mod plugin;
+mod prefetch;
 pub mod wire;
 pub mod zone;

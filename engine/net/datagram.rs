@@ -15,6 +15,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV
 use super::counters::WorkerTotals;
 use super::socket::Endpoint;
 use super::{Arrival, Batch, Transport, later};
+use crate::prefetch::prefetch;
 
 /// Where the peer's address lies, behind the header that io_uring writes.
 pub(super) const NAME_AT: usize = 16;
@@ -71,6 +72,15 @@ pub(super) struct Reply {
     pub(super) control_len: usize,
 }
 
+/// Asks the memory for the first of a buffer that is going to be read.
+#[inline]
+pub(super) fn ask(buffer: &[u8]) {
+    prefetch(buffer);
+    if let Some(message) = buffer.get(MESSAGE_AT..) {
+        prefetch(message);
+    }
+}
+
 /// Has one datagram read that is going to be answered. `buffer` is whole, `BUFFER_SIZE` octets; `filled` is not trusted
 /// beyond that.
 #[inline]
@@ -116,21 +126,21 @@ fn answer_counted(
 ) -> Option<Reply> {
     let (head, message) = buffer.split_at_mut_checked(MESSAGE_AT)?;
     let (name, control) = head.split_at_mut_checked(CONTROL_AT)?;
-    let client = peer(name.get(NAME_AT..)?)?;
+    let (mut control_len, local) = (0, endpoint.local);
+    // Each address is written where it stays: one that is made in parts and then moved is waited for.
+    let mut arrival =
+        Arrival { client: local, local, transport: Transport::Udp, listener: endpoint.listener, idle: None };
     // Nothing can be sent to port 0, and nobody honest asks from there.
-    if client.port() == 0 {
+    if read_peer(name.get(NAME_AT..)?, &mut arrival.client)? == 0 {
         return None;
     }
-    let mut control_len = 0;
-    let mut local = endpoint.local;
     if endpoint.wildcard
         && let Some(control) = control.get_mut(..filled.control_len)
         && let Some(asked) = take_asked(control)
     {
-        local.set_ip(asked);
+        arrival.local.set_ip(asked);
         control_len = filled.control_len;
     }
-    let arrival = Arrival { client, local, transport: Transport::Udp, listener: endpoint.listener, idle: None };
     let len = filled.message(message.len());
     let Some(len) = batch.answer(place, message, len, &arrival).filter(|len| *len <= message.len()) else {
         if let Some(later) = batch.later() {
@@ -142,24 +152,25 @@ fn answer_counted(
     Some(Reply { len, name_len: filled.name_len.min(NAME_ROOM), control_len })
 }
 
-/// Reads a `sockaddr_in` or `sockaddr_in6`.
+/// Reads a `sockaddr_in` or `sockaddr_in6`; gives the port.
 #[inline]
-fn peer(name: &[u8]) -> Option<SocketAddr> {
+fn read_peer(name: &[u8], peer: &mut SocketAddr) -> Option<u16> {
     let family = i32::from(u16::from_ne_bytes(array(name, 0)?));
     let port = u16::from_be_bytes(array(name, 2)?);
     match family {
         libc::AF_INET => {
             let ip = Ipv4Addr::from(array::<4>(name, 4)?);
-            Some(SocketAddrV4::new(ip, port).into())
+            *peer = SocketAddr::V4(SocketAddrV4::new(ip, port));
         }
         libc::AF_INET6 => {
             let flow = u32::from_be_bytes(array(name, 4)?);
             let ip = Ipv6Addr::from(array::<16>(name, 8)?);
             let scope = u32::from_ne_bytes(array(name, 24)?);
-            Some(SocketAddrV6::new(ip, port, flow, scope).into())
+            *peer = SocketAddr::V6(SocketAddrV6::new(ip, port, flow, scope));
         }
-        _ => None,
+        _ => return None,
     }
+    Some(port)
 }
 
 /// Reads which address was asked, and turns the message into the order to answer from it: the interface it names is

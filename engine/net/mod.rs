@@ -20,7 +20,7 @@
 //! and over UDP it does not come back to the worker at all.
 //!
 //! On a worker nothing is allocated, locked, logged or formatted per query, and no clock is read; buffers are made at
-//! start. All `unsafe` code of zonda lives in `ring.rs` with its parts, and in `mmsg.rs`.
+//! start. All `unsafe` code of zonda lives in `ring.rs` with its parts, and in `mmsg.rs`, but for the hint of `prefetch.rs`.
 
 mod buffers;
 mod carried;

@@ -220,6 +220,13 @@ impl PacketIo for Ring {
                 if self.window.is_empty() {
                     break;
                 }
+                // The kernel wrote them not long ago, but more than a core has at hand.
+                for (_, completion) in self.window.iter() {
+                    if let Some(id) = completion.datagram(BUFFERS) {
+                        // SAFETY: the completion names the buffer, so it is T's. The reference ends here.
+                        datagram::ask(unsafe { self.buffers.home().buffer(id) });
+                    }
+                }
                 for (place, completion) in self.window.iter() {
                     let Some(Some(endpoint)) = self.endpoints.get(completion.socket) else { continue };
                     if let Some(id) = completion.datagram(BUFFERS) {

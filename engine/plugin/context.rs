@@ -62,7 +62,7 @@ pub struct Context<'q> {
     /// The zones of all plugins at this moment.
     pub snapshot: &'q Snapshot,
     /// What was looked up ahead in one of its sets.
-    pub ahead: Option<(SetId, Ahead<'q>)>,
+    pub ahead: Option<&'q (SetId, Ahead<'q>)>,
     /// When the message was taken up; only if a plugin of the chain asked for it.
     pub started: Option<Instant>,
     /// The client showed a cookie of ours, so its address is its own (RFC 7873 §5.2.4).

@@ -16,7 +16,7 @@ use super::{
     Arrival, Caps, Chain, Context, Counters, Failure, Later, Listener, Outcome, Statuses, Switch, Timeouts, Transport,
 };
 use crate::wire::options::{self, Options};
-use crate::wire::{CookieSecrets, Edns, QName, Query, Response, Verdict, reject};
+use crate::wire::{CookieSecrets, Edns, QName, Query, Response, Verdict, reject, same};
 use crate::zone::{Ahead, Depths, Hub, OwnedSet, Reader, SetId, Snapshot};
 
 /// All listeners with the server blocks behind them. It never changes while it serves.
@@ -92,7 +92,7 @@ impl Routes {
     fn find(&self, name: &QName, qtype: Rtype) -> Option<&Block> {
         // One alone is compared, which costs less than a look-up.
         if let [block] = &self.blocks[..] {
-            return (name.suffix(block.labels) == &*block.key).then_some(block);
+            return same(name.suffix(block.labels), &block.key).then_some(block);
         }
         let mut found = None;
         for depth in self.depths.upward(name.labels()) {
@@ -262,7 +262,7 @@ impl<'w> Batch<'w> {
     #[inline]
     pub fn read(&mut self, place: usize, message: &[u8], listener: usize) {
         let (Some(query), Some(way)) = (self.queries.get_mut(place), self.ways.get_mut(place)) else { return };
-        *way = Way { verdict: query.read_into(message), block: None, ahead: None };
+        (way.verdict, way.block, way.ahead) = (query.read_into(message), None, None);
         if let (Ok(()), Some(routes)) = (way.verdict, self.server.routes.get(listener)) {
             way.block = routes.find(&query.name, query.qtype);
             way.ahead = way.block.and_then(|block| {
@@ -275,7 +275,7 @@ impl<'w> Batch<'w> {
     /// Asks the memory for the rest.
     #[inline]
     pub fn fetch(&mut self, place: usize) {
-        if let Some((_, ahead)) = self.ways.get(place).and_then(|way| way.ahead) {
+        if let Some((_, ahead)) = self.ways.get_mut(place).and_then(|way| way.ahead.as_mut()) {
             ahead.fetch();
         }
     }
@@ -320,7 +320,7 @@ impl<'w> Batch<'w> {
                 let mut context = Context {
                     arrival,
                     snapshot: self.snapshot,
-                    ahead: way.ahead,
+                    ahead: way.ahead.as_ref(),
                     started,
                     has_cookie,
                     counters: counters.as_deref().filter(|_| G::COUNTS),

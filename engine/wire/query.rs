@@ -58,7 +58,7 @@ pub struct Refusal {
     /// What is wrong.
     pub(super) rcode: OptRcode,
     /// Octets of the message that come back: up to the end of the question, or the header where it cannot be echoed.
-    pub(super) question_end: usize,
+    pub(super) question_end: u16,
     /// The client's OPT record, which is answered with one of ours (RFC 6891 §6.1.1).
     pub(super) opt: Option<Opt>,
 }
@@ -128,23 +128,10 @@ impl Query {
         self.question_end = question_end;
 
         let malformed = |opt: Option<RawOpt<'_>>| refuse(OptRcode::FORMERR, question_end, opt.map(|opt| opt.fixed));
-        let mut at = question_end;
-        let mut opt: Option<RawOpt<'_>> = None;
-        // RFC 6891 §6.1.1: an OPT outside the additional section is FORMERR, and so is a second one.
-        for _ in 0..counts.ancount() + counts.nscount() {
-            let Some(None) = skip_record(octets, &mut at) else { return Err(malformed(None)) };
-        }
-        for _ in 0..counts.arcount() {
-            match skip_record(octets, &mut at) {
-                Some(None) => {}
-                Some(found) if opt.is_none() => opt = found,
-                Some(_) => return Err(malformed(None)),
-                None => return Err(malformed(opt)),
-            }
-        }
-        if at != octets.len() {
-            return Err(malformed(opt));
-        }
+        let opt = match counts.ancount() + counts.nscount() + counts.arcount() {
+            0 if question_end == octets.len() => None,
+            _ => records_opt(octets, question_end, counts).map_err(malformed)?,
+        };
         match opt {
             None => self.edns = None,
             Some(RawOpt { version: 0, fixed, rdata }) => {
@@ -159,6 +146,31 @@ impl Query {
         }
         Ok(())
     }
+}
+
+/// Steps over the records behind the question, which end with the message; gives the OPT record of the additional section.
+/// If they are malformed, the error is the OPT record that was seen before, for the answer.
+#[inline]
+fn records_opt<'m>(
+    octets: &'m [u8],
+    question_end: usize,
+    counts: HeaderCounts,
+) -> Result<Option<RawOpt<'m>>, Option<RawOpt<'m>>> {
+    let mut at = question_end;
+    let mut opt: Option<RawOpt<'_>> = None;
+    // RFC 6891 §6.1.1: an OPT outside the additional section is FORMERR, and so is a second one.
+    for _ in 0..counts.ancount() + counts.nscount() {
+        let Some(None) = skip_record(octets, &mut at) else { return Err(None) };
+    }
+    for _ in 0..counts.arcount() {
+        match skip_record(octets, &mut at) {
+            Some(None) => {}
+            Some(found) if opt.is_none() => opt = found,
+            Some(_) => return Err(None),
+            None => return Err(opt),
+        }
+    }
+    if at == octets.len() { Ok(opt) } else { Err(opt) }
 }
 
 /// An OPT record before it is judged.
@@ -181,7 +193,8 @@ impl Edns {
 /// An error with so much of the message.
 #[cold]
 fn refuse(rcode: OptRcode, question_end: usize, opt: Option<Opt>) -> Verdict {
-    Verdict::Error(Refusal { rcode, question_end, opt })
+    // A header and a name end far below 65,536.
+    Verdict::Error(Refusal { rcode, question_end: question_end as u16, opt })
 }
 
 /// The verdict on a message of another opcode than QUERY. Its sections may be anything; whether there is an OPT record

@@ -39,12 +39,19 @@ pub enum Section {
 pub struct Full;
 
 /// A message in the making: the question is in place, records are appended section by section.
+///
+/// Its fields stay in this order, in which those that begin as zero lie together and are set at once.
+#[repr(C)]
 pub struct Response<'b> {
     buffer: &'b mut [u8],
     len: usize,
     /// Octets that records may reach to; the OPT record has its space behind.
     limit: usize,
     question_end: usize,
+    /// Where the options that wait for the end of the message end, in octets of the buffer; each is put before those
+    /// that are there.
+    options_end: usize,
+    options_len: usize,
     counts: [u16; 3],
     /// The response code, 12 bits (RFC 6891 §6.1.3).
     pub rcode: OptRcode,
@@ -52,17 +59,13 @@ pub struct Response<'b> {
     pub authoritative: bool,
     /// Something did not fit.
     pub truncated: bool,
-    opt: Option<Opt>,
-    /// Where the options that wait for the end of the message end, in octets of the buffer; each is put before those
-    /// that are there.
-    options_end: usize,
-    options_len: usize,
     /// The client wants to know when the zone expires.
     wants_expire: bool,
     /// The length is to tell nothing of what is in it.
     is_padded: bool,
     /// What comes back of the query's flags: opcode and RD, CD.
     echo: [u8; 2],
+    opt: Option<Opt>,
 }
 
 impl<'b> Response<'b> {
@@ -170,7 +173,7 @@ impl<'b> Response<'b> {
         let Some(room) = self.buffer.get_mut(start..end) else {
             return Err(Full);
         };
-        room.copy_from_slice(template.records);
+        copy(room, template.records);
         for &at in template.apex_pointers {
             let at = usize::from(u16::from_ne_bytes(at));
             if let Some(place) = room.get_mut(at..at + 2) {
@@ -384,12 +387,22 @@ pub fn reject(buffer: &mut [u8], verdict: Verdict) -> Option<usize> {
     let Verdict::Error(refusal) = verdict else { return None };
     // The opcode and RD stay; of the second octet only CD does.
     let echo = [*buffer.get(2)? & 0x79, *buffer.get(3)? & 0x10];
-    let mut response = Response::start(buffer, refusal.question_end, usize::from(u16::MAX), refusal.opt, echo);
+    let mut response =
+        Response::start(buffer, usize::from(refusal.question_end), usize::from(u16::MAX), refusal.opt, echo);
     response.rcode = refusal.rcode;
     if refusal.rcode == OptRcode::NOTIMP {
         response.explain(ExtendedErrorCode::NOT_SUPPORTED);
     }
     Some(response.finish())
+}
+
+/// Copies octets to a room of their length: without a call if they are as few as one address takes.
+#[inline]
+fn copy(room: &mut [u8], octets: &[u8]) {
+    match (room.as_mut_array::<16>(), octets.as_array::<16>()) {
+        (Some(room), Some(octets)) => *room = *octets,
+        _ => room.copy_from_slice(octets),
+    }
 }
 
 /// Sets the owner of every record in `records`, each of which begins with a two-octet pointer.

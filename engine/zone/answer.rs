@@ -35,7 +35,7 @@ pub enum Found {
 #[inline]
 pub fn answer<'z>(
     zones: &'z ZoneSet,
-    ahead: Option<Ahead<'z>>,
+    ahead: Option<&Ahead<'z>>,
     qname: &QName,
     qtype: Rtype,
     dnssec_ok: bool,
@@ -48,7 +48,7 @@ pub fn answer<'z>(
 #[inline]
 pub fn answer_watched<'z, W: Watch>(
     zones: &'z ZoneSet,
-    ahead: Option<Ahead<'z>>,
+    ahead: Option<&Ahead<'z>>,
     qname: &QName,
     qtype: Rtype,
     dnssec_ok: bool,
@@ -72,7 +72,7 @@ pub fn answer_watched<'z, W: Watch>(
     let mut ahead = ahead.filter(|ahead| std::ptr::eq(ahead.zone, zone));
     loop {
         let matched = match ahead.take() {
-            Some(ahead) => zone.find_hashed(name, ahead.hash, qtype),
+            Some(ahead) => zone.find_ahead(name, ahead.hint, qtype),
             None => zone.find(name, qtype),
         };
         watch.see(|| Step::new(zone, name, qtype, &matched));
@@ -251,7 +251,7 @@ fn try_put(
     dnssec_ok: bool,
     response: &mut Response<'_>,
 ) -> Result<(), Full> {
-    match rrset.signatures().filter(|_| dnssec_ok) {
+    match if dnssec_ok { rrset.signatures() } else { None } {
         None => response.append(section, rrset.template(), owner_at, apex_at),
         Some(signatures) => put_signed(section, rrset.template(), signatures, owner_at, apex_at, response),
     }

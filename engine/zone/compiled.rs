@@ -11,9 +11,8 @@ use super::denial::Denial;
 use super::depths::Depths;
 use super::layered::Key;
 use super::node::{Draft, Node};
-use super::nodes::{self, Nodes, WILDCARD};
-use super::rrset::{OwnedRrset, Rrset, compile, lower_wire};
-use super::table::NameHash;
+use super::nodes::{self, Hint, Nodes, WILDCARD};
+use super::rrset::{OwnedRrset, Rrset, compile, is_below, lower_wire};
 use crate::wire::QName;
 
 /// A compiled zone. It never changes; [`Zone::with`] makes the next one.
@@ -75,7 +74,7 @@ impl Zone {
             labels: apex.label_count() - 1,
             name: apex.clone(),
             default_ttl,
-            nodes: Nodes::new(),
+            nodes: Nodes::new(&lower_wire(apex)),
             turns: Depths::default(),
             negative_soa: None,
             denial: Denial::default(),
@@ -150,34 +149,35 @@ impl Zone {
         from_end(20).map(|serial| Serial(u32::from_be_bytes(*serial)))
     }
 
-    /// The node at exactly this name in lower-case wire form, also below a zone cut (for glue).
+    /// The node at exactly this name in lower-case wire form, also below a zone cut (for glue); None outside the zone.
     #[inline]
     pub fn node(&self, name: &[u8]) -> Option<Node<'_>> {
-        self.nodes.get(name)
+        // The name of a host may be another zone's.
+        if is_below(name, &self.apex) { self.nodes.get(name) } else { None }
     }
 
     /// Asks the memory for the slot of a name, which is going to be searched for.
     #[inline]
-    pub(super) fn ask(&self, name: &QName) -> NameHash {
+    pub(super) fn ask(&self, name: &QName) -> Hint<'_> {
         self.nodes.ask(name.as_slice())
     }
 
     /// Asks the memory for the node of such a name, when the slot has had time to come.
     #[inline]
-    pub(super) fn fetch(&self, hash: NameHash) {
-        self.nodes.fetch(hash);
+    pub(super) fn fetch<'z>(&'z self, ahead: &mut Hint<'z>) {
+        self.nodes.fetch(ahead);
     }
 
     /// Searches for `name`, which is the apex or below it. A question for DS is answered at the cut's parent side
     /// (RFC 4035 §3.1.4.1), so a cut at exactly `name` does not turn it aside.
     #[inline]
     pub fn find(&self, name: &QName, qtype: Rtype) -> Match<'_> {
-        self.find_hashed(name, self.nodes.hash(name.as_slice()), qtype)
+        self.find_ahead(name, self.nodes.hint(name.as_slice()), qtype)
     }
 
-    /// [`Zone::find`] with the hash that [`Zone::ask`] gave for the name.
+    /// [`Zone::find`] with what [`Zone::ask`] gave for the name.
     #[inline]
-    pub(super) fn find_hashed(&self, name: &QName, hash: NameHash, qtype: Rtype) -> Match<'_> {
+    pub(super) fn find_ahead<'z>(&'z self, name: &QName, ahead: Hint<'z>, qtype: Rtype) -> Match<'z> {
         let depth = name.labels();
         // The closest encloser (RFC 4592 §3.3.1) has at least `exists` labels and fewer than `missing`. An ancestor
         // exists whenever a name below it does, so that no name is looked up twice, nor below one that is missing.
@@ -201,7 +201,7 @@ impl Zone {
             }
         }
         if missing > depth {
-            if let Some(node) = self.nodes.get_hashed(name.as_slice(), hash) {
+            if let Some(node) = self.nodes.get_ahead(name.as_slice(), ahead) {
                 // At the apex NS is data.
                 if depth > self.labels
                     && node.may_turn()

@@ -4,7 +4,8 @@
 //! children 4 | octets of RRsets 4 | octets of the name 1 | flags 1 | name | RRsets, by type
 //! ```
 //!
-//! Numbers are in host order, RRsets as [`super::rrset`] has them.
+//! Numbers are in host order, RRsets as [`super::rrset`] has them. The name is in lower-case wire form and ends before the
+//! apex, which the whole zone has in common: less to hash, to compare and to fetch from memory.
 
 use store::Rtype;
 
@@ -22,9 +23,9 @@ impl<'z> Node<'z> {
         octets.get(..HEAD + usize::from(name) + u32::from_ne_bytes([a, b, c, d]) as usize).map(Self)
     }
 
-    /// The name in lower-case wire form.
+    /// The labels of its name below the apex, in lower-case wire form; nothing at the apex.
     #[inline]
-    pub(super) fn name(self) -> &'z [u8] {
+    pub(super) fn relative(self) -> &'z [u8] {
         self.0.get(HEAD..HEAD + self.name_len()).unwrap_or_default()
     }
 
@@ -115,7 +116,7 @@ impl Draft {
         rrsets(&self.rrsets).any(|rrset| rrset.rtype == Rtype::DNAME || rrset.rtype == Rtype::NS && !is_apex)
     }
 
-    /// The block of a node with this name in lower-case wire form.
+    /// The block of a node with this name below the apex, in lower-case wire form.
     pub(super) fn block(&self, name: &[u8]) -> Vec<u8> {
         let mut block = Vec::with_capacity(HEAD + name.len() + self.rrsets.len());
         self.write(name, &mut block);

@@ -12,7 +12,9 @@ use foldhash::fast::RandomState;
 use super::blocks::{Blocks, Chunks};
 use super::layered::Key;
 use super::node::{Draft, Node, add_child, gone};
-use super::table::{NameHash, Table, prefetch};
+use super::table::{NameHash, Table};
+use crate::prefetch::prefetch;
+use crate::wire::same;
 
 /// A big table with a small one of later changes on top, the overlay.
 ///
@@ -24,58 +26,86 @@ pub(super) struct Nodes {
     /// It hashes names as the base does; where it has a node that is gone, it hides what the base has.
     over: Option<Table>,
     len: usize,
+    /// Octets of the apex, which all names end with and no node has.
+    apex: usize,
+}
+
+/// What is known of a name before it is looked up.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hint<'z> {
+    hash: NameHash,
+    /// What begins with the first block that the name's hash leads to; most often the name's own.
+    block: Option<&'z [u8]>,
 }
 
 impl Nodes {
-    /// No nodes.
-    pub(super) fn new() -> Self {
-        Self::of(Table::over(Blocks::default(), 0, RandomState::default()))
+    /// No nodes, in a zone with this apex (lower-case wire form).
+    pub(super) fn new(apex: &[u8]) -> Self {
+        Self::of(Table::over(Blocks::default(), 0, RandomState::default()), apex.len())
     }
 
-    /// The nodes of a table.
-    fn of(table: Table) -> Self {
-        Self { len: table.len(), over: None, base: Arc::new(table) }
+    /// The nodes of a table, in a zone whose apex has so many octets.
+    fn of(table: Table, apex: usize) -> Self {
+        Self { len: table.len(), over: None, base: Arc::new(table), apex }
     }
 
-    /// The node at a name in lower-case wire form.
+    /// What stands before the apex in a name that is the apex or below it.
+    #[inline]
+    fn relative<'n>(&self, name: &'n [u8]) -> &'n [u8] {
+        name.get(..name.len().saturating_sub(self.apex)).unwrap_or_default()
+    }
+
+    /// The node at a name in lower-case wire form, which is the apex or below it, as all names here.
     #[inline]
     pub(super) fn get(&self, name: &[u8]) -> Option<Node<'_>> {
-        self.get_hashed(name, self.hash(name))
+        let relative = self.relative(name);
+        self.search(relative, self.base.hash(relative))
     }
 
-    /// The same with the name's hash.
+    /// The same for a name that was asked for ahead.
     #[inline]
-    pub(super) fn get_hashed(&self, name: &[u8], hash: NameHash) -> Option<Node<'_>> {
+    pub(super) fn get_ahead<'z>(&'z self, name: &[u8], ahead: Hint<'z>) -> Option<Node<'z>> {
+        let relative = self.relative(name);
+        match ahead.block.and_then(Node::read).filter(|node| same(node.relative(), relative)) {
+            Some(node) => Some(node).filter(|node| !node.is_gone()),
+            None => self.search(relative, ahead.hash),
+        }
+    }
+
+    /// The node at a relative name with this hash.
+    fn search(&self, relative: &[u8], hash: NameHash) -> Option<Node<'_>> {
         if let Some(over) = &self.over
-            && let Some(node) = over.get(name, hash)
+            && let Some(node) = over.get(relative, hash)
         {
             return Some(node).filter(|node| !node.is_gone());
         }
-        self.base.get(name, hash)
+        self.base.get(relative, hash)
     }
 
-    /// The hash of a name in lower-case wire form.
+    /// What is known of a name without a look at the memory.
     #[inline]
-    pub(super) fn hash(&self, name: &[u8]) -> NameHash {
-        self.base.hash(name)
+    pub(super) fn hint(&self, name: &[u8]) -> Hint<'_> {
+        Hint { hash: self.base.hash(self.relative(name)), block: None }
     }
 
     /// Asks the memory for the slot of a name that will be looked up soon.
     #[inline]
-    pub(super) fn ask(&self, name: &[u8]) -> NameHash {
-        let hash = self.hash(name);
-        self.base.ask(hash);
-        hash
+    pub(super) fn ask(&self, name: &[u8]) -> Hint<'_> {
+        let hint = self.hint(name);
+        self.base.ask(hint.hash);
+        hint
     }
 
     /// Asks the memory for the block of such a name, when the slot has had time to come.
     #[inline]
-    pub(super) fn fetch(&self, hash: NameHash) {
-        let later = self.over.as_ref().and_then(|over| over.places(hash).next());
-        if let Some((_, block)) = later.or_else(|| self.base.places(hash).next()) {
-            for line in block.iter().step_by(LINE).take(LINES) {
-                prefetch(line);
+    pub(super) fn fetch<'z>(&'z self, ahead: &mut Hint<'z>) {
+        let later = self.over.as_ref().and_then(|over| over.places(ahead.hash).next());
+        if let Some((_, block)) = later.or_else(|| self.base.places(ahead.hash).next()) {
+            prefetch(block);
+            if let Some(second) = block.get(LINE..) {
+                prefetch(second);
             }
+            ahead.block = Some(block);
         }
     }
 
@@ -86,24 +116,29 @@ impl Nodes {
             .into_iter()
             .map(|(name, draft)| {
                 len = len + usize::from(draft.is_some()) - usize::from(self.get(&name).is_some());
-                draft.map_or_else(|| gone(&name), |draft| draft.block(&name))
+                let relative = self.relative(&name);
+                draft.map_or_else(|| gone(relative), |draft| draft.block(relative))
             })
             .collect();
         let changes: Vec<_> =
-            blocks.iter().filter_map(|block| Node::read(block)).map(|node| (node.name(), Some(node))).collect();
+            blocks.iter().filter_map(|block| Node::read(block)).map(|node| (node.relative(), Some(node))).collect();
         let room = self.base.len() / FOLD_AT;
         let over = match &self.over {
             Some(over) => over.with(&changes, room),
             None => Table::over(Blocks::default(), room, self.base.hasher().clone()).with(&changes, 0),
         };
-        if over.len() <= room { Self { base: Arc::clone(&self.base), over: Some(over), len } } else { self.fold(&over) }
+        if over.len() <= room {
+            Self { base: Arc::clone(&self.base), over: Some(over), len, apex: self.apex }
+        } else {
+            self.fold(&over)
+        }
     }
 
     /// The base with what lies in an overlay.
     fn fold(&self, over: &Table) -> Self {
         let changes: Vec<_> =
-            over.nodes().map(|node| (node.name(), Some(node).filter(|node| !node.is_gone()))).collect();
-        Self::of(self.base.with(&changes, 0))
+            over.nodes().map(|node| (node.relative(), Some(node).filter(|node| !node.is_gone()))).collect();
+        Self::of(self.base.with(&changes, 0), self.apex)
     }
 
     /// How many nodes there are.
@@ -130,10 +165,11 @@ impl Builder {
     /// Adds the node at a name (lower-case wire form), which is the apex or below it, and the empty non-terminals that
     /// exist through it.
     pub(super) fn put(&mut self, name: &[u8], draft: &Draft) {
+        let name = name.get(..name.len().saturating_sub(self.apex.len())).unwrap_or_default();
         // Octets of the closest ancestor that is there; a suffix of the name longer than this is not.
         let mut there = 0;
         while let Some(&at) = self.open.last() {
-            let above = self.chunks.get_mut(at).and_then(|block| Node::read(block)).map_or(&[][..], Node::name);
+            let above = self.chunks.get_mut(at).and_then(|block| Node::read(block)).map_or(&[][..], Node::relative);
             if name.len() > above.len() && name.ends_with(above) && starts_label(name, name.len() - above.len()) {
                 there = above.len();
                 break;
@@ -142,10 +178,15 @@ impl Builder {
         }
         let (mut at, mut missing) = (0, [0u8; 128]);
         let mut count = 0;
-        while name.len() - at > there.max(self.apex.len() - 1) && count < missing.len() {
+        while name.len() - at > there && count < missing.len() {
             missing[count] = at as u8;
             count += 1;
             at += usize::from(name[at]) + 1;
+        }
+        // The apex is the first of all.
+        if self.open.is_empty() && count < missing.len() {
+            missing[count] = at as u8;
+            count += 1;
         }
         let empty = Draft::default();
         for &at in missing[..count].iter().rev() {
@@ -161,7 +202,7 @@ impl Builder {
 
     /// The nodes.
     pub(super) fn finish(self) -> Nodes {
-        Nodes::of(Table::over(self.chunks.finish(), self.len, RandomState::default()))
+        Nodes::of(Table::over(self.chunks.finish(), self.len, RandomState::default()), self.apex.len())
     }
 }
 
@@ -176,9 +217,6 @@ fn starts_label(name: &[u8], octets: usize) -> bool {
 
 /// Octets that memory moves at once.
 const LINE: usize = 64;
-
-/// Lines of a block that are asked for: the node of one or two RRsets.
-const LINES: usize = 2;
 
 /// An overlay is folded when its nodes are more than this part of the base's. An edit copies the overlay's slots and a short
 /// chunk, with a million names less than 100 KiB; its share of a fold is a few KiB of the base's slots.
@@ -207,10 +245,13 @@ mod tests {
 
     /// The same octets, whether found by name or asked for ahead.
     fn octets(nodes: &Nodes, name: &[u8]) -> Option<Vec<u8>> {
-        let hash = nodes.ask(name);
-        nodes.fetch(hash);
-        assert_eq!(nodes.get(name).is_some(), nodes.get_hashed(name, hash).is_some());
-        nodes.get_hashed(name, hash).map(|node| Draft::from(node).rrsets)
+        let octets = |node: Option<Node<'_>>| node.map(|node| Draft::from(node).rrsets);
+        let found = octets(nodes.get(name));
+        let mut ahead = nodes.ask(name);
+        assert_eq!(octets(nodes.get_ahead(name, ahead)), found);
+        nodes.fetch(&mut ahead);
+        assert_eq!(octets(nodes.get_ahead(name, ahead)), found);
+        found
     }
 
     #[test]
@@ -247,12 +288,12 @@ mod tests {
         }
         assert!(anew > 0 && shared > 100 * anew, "{shared} folds shared chunks, {anew} did not");
         assert!(nodes.base.chunks() < 32, "folds made many chunks: {}", nodes.base.chunks());
-        assert!(octets(&Nodes::new(), b"\0").is_none());
+        assert!(octets(&Nodes::new(b"\0"), b"\0").is_none());
     }
 
     #[test]
     fn a_small_zone_has_no_overlay() {
-        let mut nodes = Nodes::new();
+        let mut nodes = Nodes::new(b"\x07example\x03org\0");
         let mut overlaid = 0;
         for number in 0..2 * FOLD_AT as u32 {
             nodes = nodes.with([(name(number), Some(draft(number)))]);

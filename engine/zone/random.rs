@@ -144,7 +144,7 @@ fn compare(zones: &ZoneSet, lists: &[List], qname: &[u8], qtype: Rtype, buffer: 
     buffer[..message.len()].copy_from_slice(&message);
     let query = Query::read(&message).unwrap();
     let mut response = Response::new(buffer, &query, 65_535);
-    let found = answer(zones, zones.ask(&query.name), &query.name, qtype, false, &mut response);
+    let found = answer(zones, zones.ask(&query.name).as_ref(), &query.name, qtype, false, &mut response);
     let len = response.finish();
     let expected = resolve(lists, &qname.to_ascii_lowercase(), qtype);
     let asked = || format!("{} {qtype}\n{lists:#?}", qname.escape_ascii());

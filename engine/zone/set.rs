@@ -8,9 +8,9 @@ use store::Name;
 use super::compiled::Zone;
 use super::depths::Depths;
 use super::layered::{Key, Layered};
+use super::nodes::Hint;
 use super::rrset::lower_wire;
-use super::table::NameHash;
-use crate::wire::QName;
+use crate::wire::{QName, same};
 
 /// Zones by apex. It never changes; an edit makes a new set that shares what it can.
 #[derive(Clone)]
@@ -26,15 +26,15 @@ pub struct ZoneSet {
 pub struct Ahead<'z> {
     /// The zone with the longest apex that it is at or below.
     pub(super) zone: &'z Zone,
-    /// Its hash there.
-    pub(super) hash: NameHash,
+    /// What is known of it there.
+    pub(super) hint: Hint<'z>,
 }
 
 impl Ahead<'_> {
     /// Asks the memory for the rest.
     #[inline]
-    pub fn fetch(&self) {
-        self.zone.fetch(self.hash);
+    pub fn fetch(&mut self) {
+        self.zone.fetch(&mut self.hint);
     }
 }
 
@@ -98,14 +98,14 @@ impl ZoneSet {
     #[inline]
     pub fn ask(&self, name: &QName) -> Option<Ahead<'_>> {
         let zone = self.find(name)?;
-        Some(Ahead { zone, hash: zone.ask(name) })
+        Some(Ahead { zone, hint: zone.ask(name) })
     }
 
     /// The same as [`ZoneSet::find`] among apexes of at most `labels` labels: above a cut, to find the parent of a zone.
     #[inline]
     pub fn find_from(&self, name: &QName, labels: usize) -> Option<&Zone> {
         match &self.only {
-            Some(zone) => (zone.labels() <= labels && name.suffix(zone.labels()) == &**zone.apex()).then_some(zone),
+            Some(zone) => (zone.labels() <= labels && same(name.suffix(zone.labels()), zone.apex())).then_some(zone),
             None => self.find_among(name, labels),
         }
     }

@@ -6,6 +6,8 @@ use foldhash::fast::RandomState;
 
 use super::blocks::{Blocks, Chunks};
 use super::node::Node;
+use crate::prefetch::prefetch;
+use crate::wire::same;
 
 /// Blocks of nodes and where they lie. A copy shares the chunks of the blocks.
 #[derive(Clone)]
@@ -41,7 +43,7 @@ impl Table {
         let slots = vec![Slot { tag: 0, at: FREE }; room + room / 2 + 1].into_boxed_slice();
         let mut table = Self { slots, taken: 0, blocks, dead: 0, len: 0, hasher };
         for (at, node) in table.blocks.iter() {
-            table.taken += usize::from(put(&mut table.slots, hash(&table.hasher, node.name()), at) == FREE);
+            table.taken += usize::from(put(&mut table.slots, hash(&table.hasher, node.relative()), at) == FREE);
         }
         table.len = table.taken;
         table
@@ -62,7 +64,7 @@ impl Table {
             let at = node.map(|node| chunks.push(|out| out.extend_from_slice(node.as_slice())));
             // What is pushed here is not found: it is of other names.
             let former = next.places(hash).find_map(|(slot, block)| {
-                let node = Node::read(block).filter(|node| node.name() == name)?;
+                let node = Node::read(block).filter(|node| node.relative() == name)?;
                 Some((slot, node.as_slice().len()))
             });
             match (former, at) {
@@ -114,10 +116,10 @@ impl Table {
         self.slots.iter().filter_map(|slot| Node::read(self.blocks.get(slot.at)?))
     }
 
-    /// The node at a name in lower-case wire form.
+    /// The node at a name: lower-case wire form without the apex, as all names here.
     #[inline]
     pub(super) fn get(&self, name: &[u8], hash: NameHash) -> Option<Node<'_>> {
-        self.places(hash).filter_map(|(_, block)| Node::read(block)).find(|node| node.name() == name)
+        self.places(hash).filter_map(|(_, block)| Node::read(block)).find(|node| same(node.relative(), name))
     }
 
     /// What begin with blocks of nodes whose names may have this hash, and the numbers of their slots.
@@ -126,22 +128,25 @@ impl Table {
         let mut next = first(hash, self.slots.len());
         std::iter::from_fn(move || {
             loop {
-                let number = next;
-                let slot = self.slots.get(number)?;
+                // One slot at least is free, so that this ends.
+                let Some(slot) = self.slots.get(next) else {
+                    next = 0;
+                    continue;
+                };
                 if slot.at == FREE {
                     return None;
                 }
-                next = if number + 1 < self.slots.len() { number + 1 } else { 0 };
+                next += 1;
                 if slot.tag == hash.tag()
                     && let Some(block) = self.blocks.get(slot.at)
                 {
-                    return Some((number, block));
+                    return Some((next - 1, block));
                 }
             }
         })
     }
 
-    /// The hash of a name in lower-case wire form.
+    /// The hash of a name.
     #[inline]
     pub(super) fn hash(&self, name: &[u8]) -> NameHash {
         hash(&self.hasher, name)
@@ -189,20 +194,6 @@ impl NameHash {
     fn tag(self) -> u32 {
         self.0 as u32
     }
-}
-
-/// Asks the memory for what is at this place.
-#[inline]
-#[allow(unsafe_code, reason = "a hint to the processor, which no safe function gives")]
-pub(super) fn prefetch<T>(at: &T) {
-    // SAFETY: a prefetch reads nothing that the program sees and never faults.
-    #[cfg(target_arch = "x86_64")]
-    unsafe {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(at).cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = at;
 }
 
 /// No block, and none behind it: the end of a search.

@@ -246,14 +246,16 @@ fn hosts_of_a_cut_get_what_addresses_there_are() {
     let records = |owner: &str, rrsets| NodeData { owner: name::parse(owner, Some(&apex())).unwrap(), rrsets };
     let nodes = [
         records("@", vec![rrset(Rtype::NS, &["ns.sub", "any.wild"])]),
-        records("sub", vec![rrset(Rtype::NS, &["ns.sub", "other.wild"])]),
+        // The last is a host of another zone, whose addresses are not those of `foreign` here.
+        records("sub", vec![rrset(Rtype::NS, &["ns.sub", "other.wild", "foreign.example.net."])]),
         records("ns.sub", vec![rrset(Rtype::A, &["192.0.2.1"])]),
+        records("foreign", vec![rrset(Rtype::A, &["192.0.2.3"])]),
         records("*.wild", vec![rrset(Rtype::A, &["192.0.2.2"])]),
     ];
     let zones = ZoneSet::build([Zone::compile(&apex(), &nodes, 300).into()]);
     // RFC 1034 §4.3.2: a referral carries addresses that a wildcard gives (step 3b), and the NS RRset of the apex those
     // of its hosts below a cut (step 6).
-    for (qname, counts) in [("x.sub", [0, 0, 0, 2, 0, 2]), ("@", [0, 2, 0, 0, 0, 2])] {
+    for (qname, counts) in [("x.sub", [0, 0, 0, 3, 0, 2]), ("@", [0, 2, 0, 0, 0, 2])] {
         let message = ask(&zones, &name::parse(qname, Some(&apex())).unwrap(), Rtype::NS);
         assert_eq!(message[6..12], counts, "{qname}");
     }

@@ -88,7 +88,7 @@ impl Step {
         };
         let ended = match matched {
             Match::Exact(node) => Ended::Exact(holds(node)),
-            Match::Wildcard(node, _) => Ended::Wildcard(to_name(node.name()), holds(node)),
+            Match::Wildcard(node, _) => Ended::Wildcard(to_name(&[node.relative(), zone.apex()].concat()), holds(node)),
             Match::Cut(_, _, labels) => Ended::Cut(to_name(name.suffix(*labels))),
             Match::Dname(_, labels) => Ended::Dname(to_name(name.suffix(*labels))),
             Match::NameError(labels) => Ended::NameError(to_name(name.suffix(*labels))),
