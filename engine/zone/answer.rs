@@ -56,26 +56,48 @@ pub fn answer_watched<'z, W: Watch>(
     watch: &mut W,
 ) -> Found {
     let found = ahead.map(|ahead| ahead.zone).or_else(|| zones.find(qname));
-    let Some(mut zone) = found.map(|zone| zone_for(zones, zone, qname, qtype)) else {
+    let Some(zone) = found.map(|zone| zone_for(zones, zone, qname, qtype)) else {
         return Found::NoZone;
     };
     if zone.is_withheld() {
         watch.see(|| Step::withheld(zone, qname));
         return Found::Withheld;
     }
+    let matched = match ahead.filter(|ahead| std::ptr::eq(ahead.zone, zone)) {
+        Some(ahead) => zone.find_ahead(qname, ahead.hint, qtype),
+        None => zone.find(qname, qtype),
+    };
+    watch.see(|| Step::new(zone, qname, qtype, &matched));
+    response.authoritative = true;
+    // Most questions end here: with data that has neither names to go on from nor signatures.
+    if let Match::Exact(node) = matched
+        && let Some(rrset) = select(node, qtype).filter(|rrset| !rrset.has_links() && rrset.rtype != Rtype::SOA)
+    {
+        put(Section::Answer, rrset, HEADER_OCTETS, HEADER_OCTETS, false, response);
+        return Found::Data;
+    }
+    go_on(zones, zone, matched, qname, qtype, dnssec_ok, response, watch)
+}
+
+/// Goes on from where the search for `qname` in its zone ended.
+#[inline(never)]
+#[allow(clippy::too_many_arguments, reason = "what a question is about, one by one")]
+fn go_on<'z, W: Watch>(
+    zones: &'z ZoneSet,
+    mut zone: &'z Zone,
+    mut matched: Match<'z>,
+    qname: &QName,
+    qtype: Rtype,
+    dnssec_ok: bool,
+    response: &mut Response<'_>,
+    watch: &mut W,
+) -> Found {
     let mut target;
     let mut name = qname;
     let mut place = Place { name_at: HEADER_OCTETS, apex_at: HEADER_OCTETS + name.skip(zone.labels()) };
     let mut chain = Chain::default();
     let mut proofs = dnssec_ok.then(Proofs::new);
-    response.authoritative = true;
-    let mut ahead = ahead.filter(|ahead| std::ptr::eq(ahead.zone, zone));
     loop {
-        let matched = match ahead.take() {
-            Some(ahead) => zone.find_ahead(name, ahead.hint, qtype),
-            None => zone.find(name, qtype),
-        };
-        watch.see(|| Step::new(zone, name, qtype, &matched));
         let alias = match matched {
             Match::Exact(node) | Match::Wildcard(node, _) => {
                 let rrset = select(node, qtype);
@@ -151,6 +173,8 @@ pub fn answer_watched<'z, W: Watch>(
         };
         (target, zone, place) = next;
         name = &target;
+        matched = zone.find(name, qtype);
+        watch.see(|| Step::new(zone, name, qtype, &matched));
     }
 }
 

@@ -12,7 +12,7 @@ use super::depths::Depths;
 use super::layered::Key;
 use super::node::{Draft, Node};
 use super::nodes::{self, Hint, Nodes, WILDCARD};
-use super::rrset::{OwnedRrset, Rrset, compile, is_below, lower_wire};
+use super::rrset::{OwnedRrset, Rrset, compile, lower_wire};
 use crate::wire::QName;
 
 /// A compiled zone. It never changes; [`Zone::with`] makes the next one.
@@ -152,8 +152,8 @@ impl Zone {
     /// The node at exactly this name in lower-case wire form, also below a zone cut (for glue); None outside the zone.
     #[inline]
     pub fn node(&self, name: &[u8]) -> Option<Node<'_>> {
-        // The name of a host may be another zone's.
-        if is_below(name, &self.apex) { self.nodes.get(name) } else { None }
+        // The name of a host may be another zone's. One that ends with these octets within a label is no node's either.
+        if name.ends_with(&self.apex) { self.nodes.get(name) } else { None }
     }
 
     /// Asks the memory for the slot of a name, which is going to be searched for.
