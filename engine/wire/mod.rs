@@ -16,7 +16,8 @@ mod response;
 
 pub use cookie::CookieSecrets;
 pub(crate) use lifetime::lifetime;
-pub use name::{QName, same};
+pub use name::QName;
+pub(crate) use name::same;
 pub use query::{Edns, Query, Refusal, Verdict};
 #[doc(hidden)]
 pub use received::fuzz_check as fuzz_received;

@@ -140,7 +140,7 @@ impl std::fmt::Debug for QName {
 
 /// Whether two short pieces of memory are the same: as `==`, without a call for so few octets as names have.
 #[inline]
-pub fn same(one: &[u8], other: &[u8]) -> bool {
+pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
     // The last chunk overlaps the one before it, so that no octet is left over.
     match (one.last_chunk::<8>(), other.last_chunk::<8>()) {
         _ if one.len() != other.len() => false,

@@ -81,7 +81,7 @@ pub fn answer_watched<'z, W: Watch>(
 
 /// Goes on from where the search for `qname` in its zone ended.
 #[inline(never)]
-#[allow(clippy::too_many_arguments, reason = "what a question is about, one by one")]
+#[expect(clippy::too_many_arguments, reason = "what a question is about, one by one")]
 fn go_on<'z, W: Watch>(
     zones: &'z ZoneSet,
     mut zone: &'z Zone,
@@ -275,7 +275,8 @@ fn try_put(
     dnssec_ok: bool,
     response: &mut Response<'_>,
 ) -> Result<(), Full> {
-    match if dnssec_ok { rrset.signatures() } else { None } {
+    let signatures = if dnssec_ok { rrset.signatures() } else { None };
+    match signatures {
         None => response.append(section, rrset.template(), owner_at, apex_at),
         Some(signatures) => put_signed(section, rrset.template(), signatures, owner_at, apex_at, response),
     }

@@ -74,7 +74,7 @@ impl Zone {
             labels: apex.label_count() - 1,
             name: apex.clone(),
             default_ttl,
-            nodes: Nodes::new(&lower_wire(apex)),
+            nodes: Nodes::new(apex.len()),
             turns: Depths::default(),
             negative_soa: None,
             denial: Denial::default(),

@@ -39,9 +39,9 @@ pub(super) struct Hint<'z> {
 }
 
 impl Nodes {
-    /// No nodes, in a zone with this apex (lower-case wire form).
-    pub(super) fn new(apex: &[u8]) -> Self {
-        Self::of(Table::over(Blocks::default(), 0, RandomState::default()), apex.len())
+    /// No nodes, in a zone whose apex has so many octets.
+    pub(super) fn new(apex: usize) -> Self {
+        Self::of(Table::over(Blocks::default(), 0, RandomState::default()), apex)
     }
 
     /// The nodes of a table, in a zone whose apex has so many octets.
@@ -49,23 +49,17 @@ impl Nodes {
         Self { len: table.len(), over: None, base: Arc::new(table), apex }
     }
 
-    /// What stands before the apex in a name that is the apex or below it.
-    #[inline]
-    fn relative<'n>(&self, name: &'n [u8]) -> &'n [u8] {
-        name.get(..name.len().saturating_sub(self.apex)).unwrap_or_default()
-    }
-
     /// The node at a name in lower-case wire form, which is the apex or below it, as all names here.
     #[inline]
     pub(super) fn get(&self, name: &[u8]) -> Option<Node<'_>> {
-        let relative = self.relative(name);
+        let relative = relative(name, self.apex);
         self.search(relative, self.base.hash(relative))
     }
 
     /// The same for a name that was asked for ahead.
     #[inline]
     pub(super) fn get_ahead<'z>(&'z self, name: &[u8], ahead: Hint<'z>) -> Option<Node<'z>> {
-        let relative = self.relative(name);
+        let relative = relative(name, self.apex);
         match ahead.block.and_then(Node::read).filter(|node| same(node.relative(), relative)) {
             Some(node) => Some(node).filter(|node| !node.is_gone()),
             None => self.search(relative, ahead.hash),
@@ -85,7 +79,7 @@ impl Nodes {
     /// What is known of a name without a look at the memory.
     #[inline]
     pub(super) fn hint(&self, name: &[u8]) -> Hint<'_> {
-        Hint { hash: self.base.hash(self.relative(name)), block: None }
+        Hint { hash: self.base.hash(relative(name, self.apex)), block: None }
     }
 
     /// Asks the memory for the slot of a name that will be looked up soon.
@@ -116,7 +110,7 @@ impl Nodes {
             .into_iter()
             .map(|(name, draft)| {
                 len = len + usize::from(draft.is_some()) - usize::from(self.get(&name).is_some());
-                let relative = self.relative(&name);
+                let relative = relative(&name, self.apex);
                 draft.map_or_else(|| gone(relative), |draft| draft.block(relative))
             })
             .collect();
@@ -165,7 +159,7 @@ impl Builder {
     /// Adds the node at a name (lower-case wire form), which is the apex or below it, and the empty non-terminals that
     /// exist through it.
     pub(super) fn put(&mut self, name: &[u8], draft: &Draft) {
-        let name = name.get(..name.len().saturating_sub(self.apex.len())).unwrap_or_default();
+        let name = relative(name, self.apex.len());
         // Octets of the closest ancestor that is there; a suffix of the name longer than this is not.
         let mut there = 0;
         while let Some(&at) = self.open.last() {
@@ -204,6 +198,12 @@ impl Builder {
     pub(super) fn finish(self) -> Nodes {
         Nodes::of(Table::over(self.chunks.finish(), self.len, RandomState::default()), self.apex.len())
     }
+}
+
+/// What stands before an apex of so many octets in a name that is the apex or below it.
+#[inline]
+fn relative(name: &[u8], apex: usize) -> &[u8] {
+    name.get(..name.len().saturating_sub(apex)).unwrap_or_default()
 }
 
 /// Whether a label of the name begins after so many octets.
@@ -288,12 +288,12 @@ mod tests {
         }
         assert!(anew > 0 && shared > 100 * anew, "{shared} folds shared chunks, {anew} did not");
         assert!(nodes.base.chunks() < 32, "folds made many chunks: {}", nodes.base.chunks());
-        assert!(octets(&Nodes::new(b"\0"), b"\0").is_none());
+        assert!(octets(&Nodes::new(1), b"\0").is_none());
     }
 
     #[test]
     fn a_small_zone_has_no_overlay() {
-        let mut nodes = Nodes::new(b"\x07example\x03org\0");
+        let mut nodes = Nodes::new(13);
         let mut overlaid = 0;
         for number in 0..2 * FOLD_AT as u32 {
             nodes = nodes.with([(name(number), Some(draft(number)))]);
