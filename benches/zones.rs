@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use engine::wire::{Query, Response};
-use engine::zone::{ZoneSet, answer};
+use engine::zone::{Question, ZoneSet, answer};
 use store::edit::{NodeData, RrsetData};
 use store::types::rdata_from_text;
 use store::{Name, Rtype, name};
@@ -62,6 +62,7 @@ pub(crate) fn respond(zones: &ZoneSet, query: &mut Query, message: &[u8], buffer
     }
     let mut response = Response::new(buffer, query, 1232);
     let dnssec_ok = query.edns.is_some_and(|edns| edns.dnssec_ok);
-    answer(zones, zones.ask(&query.name).as_ref(), &query.name, query.qtype, dnssec_ok, &mut response);
+    let question = Question { name: &query.name, qtype: query.qtype, dnssec_ok };
+    answer(zones, zones.ask(&query.name).as_ref(), question, &mut response);
     response.finish()
 }

@@ -5,7 +5,7 @@ use domain::base::iana::{OptRcode, Rtype};
 
 use super::{Context, Flow, Transport};
 use crate::wire::{Query, Response};
-use crate::zone::{Found, SetId, Watch, answer_watched};
+use crate::zone::{Found, Question, SetId, Watch, answer_watched};
 
 /// Answers from a set of zones; the second value says what was found, for those who fall through.
 ///
@@ -40,7 +40,8 @@ pub(super) fn serve(
     };
     let ahead = context.ahead.filter(|(of, _)| *of == set).map(|(_, ahead)| ahead);
     let dnssec_ok = query.edns.is_some_and(|edns| edns.dnssec_ok);
-    match answer_watched(zones, ahead, &query.name, qtype, dnssec_ok, response, watch) {
+    let question = Question { name: &query.name, qtype, dnssec_ok };
+    match answer_watched(zones, ahead, question, response, watch) {
         Found::NoZone => (Flow::Next, Found::NoZone),
         Found::Withheld => {
             response.explain(ExtendedErrorCode::NOT_READY);

@@ -26,8 +26,18 @@ pub enum Found {
     NameError,
 }
 
-/// Writes the answer to a question of class IN into `response`, whose message asks for `qname`. With `dnssec_ok`
-/// signatures and proofs of signed zones go along (RFC 4035 §3.1).
+/// A question of class IN.
+#[derive(Clone, Copy)]
+pub struct Question<'q> {
+    /// The name that is asked for.
+    pub name: &'q QName,
+    /// The type that is asked for.
+    pub qtype: Rtype,
+    /// Whether signatures and proofs of signed zones are to go along (RFC 4035 §3.1).
+    pub dnssec_ok: bool,
+}
+
+/// Writes the answer to a question into `response`, whose message asks it.
 ///
 /// `ahead` is what [`ZoneSet::ask`] gave for the name, if it was asked.
 ///
@@ -36,12 +46,10 @@ pub enum Found {
 pub fn answer<'z>(
     zones: &'z ZoneSet,
     ahead: Option<&Ahead<'z>>,
-    qname: &QName,
-    qtype: Rtype,
-    dnssec_ok: bool,
+    question: Question<'_>,
     response: &mut Response<'_>,
 ) -> Found {
-    answer_watched(zones, ahead, qname, qtype, dnssec_ok, response, &mut ())
+    answer_watched(zones, ahead, question, response, &mut ())
 }
 
 /// The same, with somebody who sees each step to the answer.
@@ -49,25 +57,24 @@ pub fn answer<'z>(
 pub fn answer_watched<'z, W: Watch>(
     zones: &'z ZoneSet,
     ahead: Option<&Ahead<'z>>,
-    qname: &QName,
-    qtype: Rtype,
-    dnssec_ok: bool,
+    question: Question<'_>,
     response: &mut Response<'_>,
     watch: &mut W,
 ) -> Found {
-    let found = ahead.map(|ahead| ahead.zone).or_else(|| zones.find(qname));
-    let Some(zone) = found.map(|zone| zone_for(zones, zone, qname, qtype)) else {
+    let Question { name, qtype, .. } = question;
+    let found = ahead.map(|ahead| ahead.zone).or_else(|| zones.find(name));
+    let Some(zone) = found.map(|zone| zone_for(zones, zone, name, qtype)) else {
         return Found::NoZone;
     };
     if zone.is_withheld() {
-        watch.see(|| Step::withheld(zone, qname));
+        watch.see(|| Step::withheld(zone, name));
         return Found::Withheld;
     }
     let matched = match ahead.filter(|ahead| std::ptr::eq(ahead.zone, zone)) {
-        Some(ahead) => zone.find_ahead(qname, ahead.hint, qtype),
-        None => zone.find(qname, qtype),
+        Some(ahead) => zone.find_ahead(name, ahead.hint, qtype),
+        None => zone.find(name, qtype),
     };
-    watch.see(|| Step::new(zone, qname, qtype, &matched));
+    watch.see(|| Step::new(zone, name, qtype, &matched));
     response.authoritative = true;
     // Most questions end here: with data that has neither names to go on from nor signatures.
     if let Match::Exact(node) = matched
@@ -76,24 +83,21 @@ pub fn answer_watched<'z, W: Watch>(
         put(Section::Answer, rrset, HEADER_OCTETS, HEADER_OCTETS, false, response);
         return Found::Data;
     }
-    go_on(zones, zone, matched, qname, qtype, dnssec_ok, response, watch)
+    go_on(zones, zone, matched, question, response, watch)
 }
 
-/// Goes on from where the search for `qname` in its zone ended.
+/// Goes on from where the search for the name of a question in its zone ended.
 #[inline(never)]
-#[expect(clippy::too_many_arguments, reason = "what a question is about, one by one")]
 fn go_on<'z, W: Watch>(
     zones: &'z ZoneSet,
     mut zone: &'z Zone,
     mut matched: Match<'z>,
-    qname: &QName,
-    qtype: Rtype,
-    dnssec_ok: bool,
+    question: Question<'_>,
     response: &mut Response<'_>,
     watch: &mut W,
 ) -> Found {
+    let Question { mut name, qtype, dnssec_ok } = question;
     let mut target;
-    let mut name = qname;
     let mut place = Place { name_at: HEADER_OCTETS, apex_at: HEADER_OCTETS + name.skip(zone.labels()) };
     let mut chain = Chain::default();
     let mut proofs = dnssec_ok.then(Proofs::new);

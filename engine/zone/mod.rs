@@ -31,7 +31,7 @@ mod tests;
 mod walk;
 mod watch;
 
-pub use answer::{Found, answer, answer_watched};
+pub use answer::{Found, Question, answer, answer_watched};
 pub use compiled::{Builder, Match, Zone};
 pub use depths::Depths;
 pub use node::Node;

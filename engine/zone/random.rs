@@ -13,7 +13,7 @@ use store::{Name, Record, Rtype};
 
 use super::reference::{Line, List, Reply, resolve};
 use super::walk::Walk;
-use super::{Found, Zone, ZoneSet, answer};
+use super::{Found, Question, Zone, ZoneSet, answer};
 use crate::wire::{Query, Response};
 
 /// The records of a zone by owner in lower case.
@@ -144,7 +144,8 @@ fn compare(zones: &ZoneSet, lists: &[List], qname: &[u8], qtype: Rtype, buffer: 
     buffer[..message.len()].copy_from_slice(&message);
     let query = Query::read(&message).unwrap();
     let mut response = Response::new(buffer, &query, 65_535);
-    let found = answer(zones, zones.ask(&query.name).as_ref(), &query.name, qtype, false, &mut response);
+    let question = Question { name: &query.name, qtype, dnssec_ok: false };
+    let found = answer(zones, zones.ask(&query.name).as_ref(), question, &mut response);
     let len = response.finish();
     let expected = resolve(lists, &qname.to_ascii_lowercase(), qtype);
     let asked = || format!("{} {qtype}\n{lists:#?}", qname.escape_ascii());

@@ -13,7 +13,7 @@ use store::{Name, Rtype, name};
 
 use super::tests::{apex, rrset};
 use super::walk::Walk;
-use super::{Zone, ZoneSet, answer};
+use super::{Question, Zone, ZoneSet, answer};
 use crate::wire::{Query, Response};
 
 /// How a zone denies.
@@ -315,7 +315,7 @@ fn ask(zones: &ZoneSet, qname: &Name, qtype: Rtype) -> Answer {
     buffer[..message.len()].copy_from_slice(&message);
     let query = Query::read(&message).unwrap();
     let mut response = Response::new(&mut buffer, &query, 16_384);
-    answer(zones, None, &query.name, qtype, true, &mut response);
+    answer(zones, None, Question { name: &query.name, qtype, dnssec_ok: true }, &mut response);
     let len = response.finish();
     let message = Message::from_octets(&buffer[..len]).unwrap();
     let (_, answers, authority, _) = message.sections().unwrap();

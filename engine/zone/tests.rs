@@ -9,7 +9,7 @@ use store::types::rdata_from_text;
 use store::{Name, Rtype, name};
 
 use super::walk::Walk;
-use super::{Found, Hub, Match, Reader, Zone, ZoneSet, answer};
+use super::{Found, Hub, Match, Question, Reader, Zone, ZoneSet, answer};
 use crate::wire::{QName, Query, Response};
 
 impl Walk<'_> {
@@ -64,7 +64,7 @@ fn ask(zones: &ZoneSet, qname: &Name, qtype: Rtype) -> Vec<u8> {
     buffer[..message.len()].copy_from_slice(&message);
     let query = Query::read(&message).unwrap();
     let mut response = Response::new(&mut buffer, &query, 4096);
-    answer(zones, None, &query.name, qtype, false, &mut response);
+    answer(zones, None, Question { name: &query.name, qtype, dnssec_ok: false }, &mut response);
     let len = response.finish();
     buffer.truncate(len);
     buffer
@@ -73,13 +73,13 @@ fn ask(zones: &ZoneSet, qname: &Name, qtype: Rtype) -> Vec<u8> {
 #[test]
 fn a_withheld_zone_stays_so_until_it_is_replaced_or_removed() {
     let soa = NodeData { owner: apex(), rrsets: vec![rrset(Rtype::SOA, &["ns host 1 1 1 1 60"])] };
-    let qname = QName::from_wire(apex().as_slice()).unwrap();
     let found = |zone: Option<Zone>| {
         let zones = ZoneSet::build([Zone::withheld(&apex()).into()]).with([(apex(), zone.map(Arc::new))]);
         let message = [&[0; 5], &[1][..], &[0; 6], apex().as_slice(), &[0, 6, 0, 1]].concat();
         let query = Query::read(&message).unwrap();
         let mut buffer = [&message[..], &[0; 512]].concat();
-        answer(&zones, None, &qname, Rtype::SOA, false, &mut Response::new(&mut buffer, &query, 512))
+        let question = Question { name: &query.name, qtype: Rtype::SOA, dnssec_ok: false };
+        answer(&zones, None, question, &mut Response::new(&mut buffer, &query, 512))
     };
     let withheld = Zone::withheld(&apex());
     assert_eq!(found(Some(withheld.with(std::slice::from_ref(&soa)))), Found::Withheld, "part of it is known");
