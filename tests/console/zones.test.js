@@ -155,7 +155,7 @@ test('a PTR record is for the address that stands in the form, not for one on th
   await dialog().getByLabel('IPv4 address').fill('192.0.2.66');
   await dialog().getByRole('button', { name: 'Stage the record' }).click();
   await dialog().waitFor({ state: 'detached' });
-  await page.getByText('1 edit staged').waitFor();
+  await page.getByText('2 edits staged').waitFor();
   await page.clock.resume();
   // So it was with an edit: its form opens with the old address.
   await row('192.0.2.90').getByRole('button', { name: 'Edit' }).click();
@@ -164,7 +164,13 @@ test('a PTR record is for the address that stands in the form, not for one on th
   await dialog().getByLabel('IPv4 address').fill('192.0.2.91');
   await dialog().getByRole('button', { name: 'Stage the edit' }).click();
   await dialog().waitFor({ state: 'detached' });
-  await page.getByText('2 edits staged').waitFor();
+  await page.getByText('4 edits staged').waitFor();
+  await page.clock.resume();
+  await apply();
+  const pointers = { 6: [], 66: ['host.example.org.'], 90: [], 91: ['www.example.org.'] };
+  for (const [last, names] of Object.entries(pointers)) {
+    assert.deepEqual(await server.dig(`${last}.2.0.192.in-addr.arpa`, 'PTR'), names);
+  }
   sound(page);
 });
 

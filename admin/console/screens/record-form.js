@@ -45,6 +45,11 @@ export function RecordForm({ zone, row, draft, serial, rrsets, onClose, onStage 
   };
   const errorOf = (/** @type {string} */ field) => said[field] ?? (touched.has(field) ? /** @type {any} */ (local)[field] : undefined);
   const reverse = useReverse(type, values.address ?? '', owner);
+  // Who is quicker than the look-up gets the PTR record all the same, but none that would replace another unseen.
+  const ptrOf = async () => {
+    const found = reverse ?? (await findReverse(reverseOf(type, values.address ?? ''), owner).catch(() => null));
+    return reverse || !found?.before ? found : null;
+  };
   const [wantsPtr, setWantsPtr] = useState(true);
   const submit = async () => {
     setTouched(new Set(['name', 'ttl', 'type', ...fieldsOf(form).map((field) => field.name)]));
@@ -52,7 +57,7 @@ export function RecordForm({ zone, row, draft, serial, rrsets, onClose, onStage 
     setIsBusy(true);
     try {
       const content = isOther ? values.data.trim() : print(type, values, zone);
-      const next = await stageRecord({ zone, row, draft, serial, rrsets, name: owner, type, content, ttl: ttl.trim() === '' ? null : seconds(ttl), ptr: wantsPtr ? reverse : null });
+      const next = await stageRecord({ zone, row, draft, serial, rrsets, name: owner, type, content, ttl: ttl.trim() === '' ? null : seconds(ttl), ptr: wantsPtr ? await ptrOf() : null });
       const found = await serversWords(zone, next, keyOf({ name: owner, type }), type);
       if (found) setSaid(found);
       else return onStage(next);
@@ -162,27 +167,34 @@ async function serversWords(zone, draft, key, type) {
   }
 }
 
-/** The PTR record that could be made along with an address, if its zone is served here. @param {string} type @param {string} address @param {string} owner */
+/** @typedef {{ zone: string, name: string, owner: string, before: Value | null }} Reverse */
+
+/** The name of the PTR record of an address; null if it is none. @param {string} type @param {string} address */
+const reverseOf = (type, address) => (type === 'A' || type === 'AAAA' ? reverseName(address.trim()) : null);
+
+/** The PTR record that could be made at a name, if its zone is served here and it is not there yet. @param {string | null} name @param {string} owner @returns {Promise<Reverse | null>} */
+async function findReverse(name, owner) {
+  if (!name) return null;
+  // The shortest reverse zones that there are: /8 of IPv4, /12 of IPv6.
+  const search = name.split('.').slice(name.endsWith('in-addr.arpa.') ? -4 : -6).join('.');
+  const { zones } = await get('/api/zonda/zones', { query: { search, perPage: 1000, fields: 'zones.zone' } });
+  const zone = zoneOf(name, zones.map((/** @type {any} */ one) => one.zone));
+  if (!zone) return null;
+  const before = await served(zone, { name, type: 'PTR' });
+  const isThere = before?.contents.some((content) => content.toLowerCase() === owner);
+  return isThere ? null : { zone, name, owner, before };
+}
+
+/** The PTR record that could be made along with an address, when it has been looked up. @param {string} type @param {string} address @param {string} owner */
 function useReverse(type, address, owner) {
-  const [found, setFound] = useState(/** @type {null | { zone: string, name: string, owner: string, before: Value | null }} */ (null));
-  const name = type === 'A' || type === 'AAAA' ? reverseName(address.trim()) : null;
+  const [found, setFound] = useState(/** @type {Reverse | null} */ (null));
+  const name = reverseOf(type, address);
   const settled = useSettled(name, 250);
   useEffect(() => {
     setFound(null);
-    if (!settled) return undefined;
     let isOn = true;
-    const look = async () => {
-      // The shortest reverse zones that there are: /8 of IPv4, /12 of IPv6.
-      const search = settled.split('.').slice(settled.endsWith('in-addr.arpa.') ? -4 : -6).join('.');
-      const { zones } = await get('/api/zonda/zones', { query: { search, perPage: 1000, fields: 'zones.zone' } });
-      const zone = zoneOf(settled, zones.map((/** @type {any} */ one) => one.zone));
-      if (!zone) return;
-      const before = await served(zone, { name: settled, type: 'PTR' });
-      const isThere = before?.contents.some((content) => content.toLowerCase() === owner);
-      if (isOn && !isThere) setFound({ zone, name: settled, owner, before });
-    };
     // Without it the record is made alone.
-    look().catch(() => {});
+    findReverse(settled, owner).then((reverse) => isOn && setFound(reverse), () => {});
     return () => {
       isOn = false;
     };
