@@ -1,8 +1,6 @@
-//! The store as its callers see it: rules as data, serials, history, restarts, many writers, damage.
+//! The store as its callers see it: rules as data, serials, many writers; the other parts have files of their own.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
@@ -21,6 +19,7 @@ mod damage;
 mod expected;
 mod history;
 mod removed;
+mod restart;
 
 fn name(text: &str) -> Name {
     name::parse(text, None).unwrap()
@@ -344,57 +343,6 @@ fn an_import_keeps_id_and_times_of_rows_that_stay() {
 }
 
 #[test]
-fn history_gives_the_differences_newest_first_and_within_bounds() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path());
-    store.apply(edit(vec![import(BASE)])).unwrap();
-    let made = store.apply(edit(vec![create("a A 192.0.2.1")])).unwrap();
-    store.apply(edit(vec![update(made.rows[0].id, "a A 192.0.2.2")])).unwrap();
-    let journal = store.journal(&apex(), 10).unwrap();
-    let from: Vec<_> = journal.iter().map(|entry| entry.from.map(Serial::into_int)).collect();
-    assert_eq!(from, [Some(8), Some(7), None]);
-    assert_eq!(
-        (journal[0].who.as_str(), journal[0].api, journal[0].complete),
-        ("admin@example.org", Api::Pocketbase, true)
-    );
-    let types = |list: &[crate::journal::Entry]| -> Vec<_> { list.iter().map(|entry| entry.1).collect() };
-    assert_eq!(types(&journal[0].removed), [Rtype::SOA, Rtype::A]);
-    assert_eq!(types(&journal[0].added), [Rtype::SOA, Rtype::A]);
-    assert_eq!(types(&journal[1].removed), [Rtype::SOA]);
-    assert_eq!(journal[2].added.len(), 3);
-    assert_eq!(store.journal(&apex(), 1).unwrap(), journal[..1]);
-
-    let big: String =
-        (0..300).map(|at| format!("big{at} TXT {}\n", format!("\"{}\" ", "x".repeat(250)).repeat(40))).collect();
-    store.apply(edit(vec![import(&format!("{BASE}{big}"))])).unwrap();
-    let newest = store.journal(&apex(), 1).unwrap().remove(0);
-    assert!(!newest.complete && newest.added.is_empty());
-    assert_eq!(store.journal(&apex(), 9).unwrap().len(), 4);
-}
-
-#[test]
-fn a_full_journal_forgets_its_oldest_entries() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path());
-    store.apply(edit(vec![import(BASE)])).unwrap();
-    let wanted = crate::journal::ENTRIES_MAX as usize + 20;
-    std::thread::scope(|scope| {
-        for thread in 0..4 {
-            let store = &store;
-            scope.spawn(move || {
-                for at in 0..wanted / 4 {
-                    store.apply(edit(vec![create(&format!("w{thread}-{at} A 192.0.2.1"))])).unwrap();
-                }
-            });
-        }
-    });
-    let journal = store.journal(&apex(), usize::MAX).unwrap();
-    assert_eq!(journal.len() as u64, crate::journal::ENTRIES_MAX);
-    assert!(journal.windows(2).all(|pair| pair[0].from == pair[1].to));
-    assert_eq!(store.load(&mut |_| ()).unwrap(), []);
-}
-
-#[test]
 fn published_changes_lead_to_what_is_stored() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
@@ -456,61 +404,6 @@ fn an_import_is_served_as_the_rules_group_it() {
     let mut nodes = Vec::new();
     store.nodes(&apex(), &mut |node| nodes.push(node)).unwrap();
     assert_eq!(nodes, records_to_nodes(records(&text)));
-}
-
-#[test]
-fn a_restart_serves_the_same_and_lists_the_same() {
-    let folder = tempfile::tempdir().unwrap();
-    let ids: Vec<RowId>;
-    let before = {
-        let store = open(folder.path());
-        store.apply(edit(vec![import(BASE)])).unwrap();
-        let ops = (0..50).map(|at| create(&format!("h{at} A 192.0.2.{at}"))).collect();
-        ids = store.apply(edit(ops)).unwrap().rows.iter().map(|row| row.id).collect();
-        store.set_setting("secret", Some(b"x")).unwrap();
-        store.set_setting("other", Some(b"y")).unwrap();
-        store.set_setting("other", None).unwrap();
-        store.set_setting("secrets", Some(b"z")).unwrap();
-        let pair = |key: &str, value: &[u8]| (key.to_owned(), value.to_vec());
-        assert_eq!(store.settings("secret").unwrap(), [pair("secret", b"x"), pair("secrets", b"z")]);
-        (served(&store, &apex()), store.zones().unwrap(), store.rows(0, 1000).unwrap())
-    };
-    let opened = Store::open(folder.path()).unwrap();
-    assert!(!opened.repaired && opened.damaged.is_none());
-    let store = opened.store;
-    assert_eq!(store.load(&mut |_| ()).unwrap(), []);
-    assert_eq!((served(&store, &apex()), store.zones().unwrap(), store.rows(0, 1000).unwrap()), before);
-    assert_eq!(store.setting("secret").unwrap().as_deref(), Some(&b"x"[..]));
-    assert_eq!(store.setting("other").unwrap(), None);
-    let listed: Vec<_> = store.rows(3, 1000).unwrap().0.iter().map(|row| row.id).collect();
-    assert_eq!(listed, ids, "rows come in order of insertion");
-    assert_eq!(store.rows(13, 2).unwrap().0.iter().map(|row| row.id).collect::<Vec<_>>(), ids[10..12]);
-    assert_eq!(store.rows(53, 5).unwrap(), (vec![], 53));
-}
-
-#[test]
-fn the_folder_is_private_and_belongs_to_one_process() {
-    use std::os::unix::fs::PermissionsExt;
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path().join("a/b");
-    let store = open(&folder);
-    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
-    assert_eq!((mode(&folder), mode(&folder.join("zonda.redb"))), (0o700, 0o600));
-    let second = Store::open(&folder).err().unwrap();
-    assert!(second.to_string().ends_with("zonda.redb is in use by another process"), "{second}");
-    drop(store);
-    open(&folder);
-}
-
-#[test]
-fn a_newer_schema_is_refused_in_words() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path());
-    let newer = |view: &mut dyn db::Write| tables::set_counter(view, tables::SCHEMA, 99).map(|()| ((), Then::Commit));
-    store.shared.db.write(newer).unwrap();
-    drop(store);
-    let error = Store::open(folder.path()).err().unwrap();
-    assert_eq!(error, StoreError::TooNew { found: 99, known: schema::VERSION });
 }
 
 #[test]
@@ -621,94 +514,6 @@ fn who_looks_is_told_of_each_row_that_changes_and_nobody_else_costs_anything() {
     drop(looker);
     drop(watch);
     store.apply(edit(vec![create("z A 192.0.2.1")])).unwrap();
-}
-
-/// Changes one octet of a row behind the store's back.
-fn damage(store: &Store, owner: &str) {
-    let done = store.shared.db.write(|view| {
-        let header = tables::header(&*view, &name::order_key(&apex()))?.unwrap();
-        let prefix = codec::RowKey::node(header.number, &name::order_key(&name(owner)));
-        let mut found = None;
-        view.scan(Table::Records, &prefix, &mut |key, value| {
-            found = Some((key.to_vec(), value.to_vec()));
-            Ok(false)
-        })?;
-        let (key, mut value) = found.unwrap();
-        *value.last_mut().unwrap() ^= 4;
-        view.put(Table::Records, &key, &value)?;
-        Ok(((), Then::Commit))
-    });
-    done.unwrap();
-}
-
-#[test]
-fn a_zone_that_does_not_add_up_is_withheld_and_the_others_are_served() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path());
-    let made = store.apply(edit(vec![import(BASE), create("www A 192.0.2.1")])).unwrap();
-    let other = || NewRow { zone: name("example.net."), owner: name("a.example.net."), ..new("a A 192.0.2.2") };
-    store.apply(edit(vec![Op::Create(other())])).unwrap();
-    damage(&store, "www.example.org.");
-    drop(store);
-    let store = open(folder.path());
-    let mut loaded = Vec::new();
-    let damaged = store.load_whole(&mut |info, _| loaded.push(info.apex.clone())).unwrap();
-    assert_eq!(damaged.len(), 1);
-    assert_eq!(damaged[0].0, apex());
-    assert_eq!(damaged[0].1, "the zone example.org. is damaged: its records do not add up to its digest");
-    assert_eq!(loaded, [name("example.net.")]);
-    assert_eq!(store.zones().unwrap().len(), 1);
-    assert!(store.nodes(&apex(), &mut |_| ()).is_err());
-    assert!(store.row(made.rows[0].id).is_err());
-    assert_eq!(store.rows(0, 100).unwrap().0.len(), 1);
-    let refused = store.apply(edit(vec![create("x A 192.0.2.1")])).err().unwrap();
-    assert!(refused.to_string().starts_with("the zone example.org. is damaged"), "{refused}");
-    store.apply(edit(vec![Op::Create(NewRow { owner: name("b.example.net."), ..other() })])).unwrap();
-}
-
-/// What the killed process of the next test does: edits, printing each id once it is acknowledged.
-#[test]
-fn child_that_is_killed() {
-    let Some(folder) = std::env::var_os("ZONDA_STORE_TEST_FOLDER") else {
-        return;
-    };
-    let store = open(Path::new(&folder));
-    for at in 0.. {
-        let made = store.apply(edit(vec![create(&format!("k{}-{at} A 192.0.2.1", std::process::id()))]));
-        println!("id {}", made.unwrap().rows[0].id);
-    }
-}
-
-#[test]
-fn acknowledged_edits_survive_kill_9() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut acknowledged = Vec::new();
-    for _ in 0..5 {
-        let wanted = acknowledged.len() + 15;
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "store::tests::child_that_is_killed", "--nocapture"])
-            .env("ZONDA_STORE_TEST_FOLDER", folder.path())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let ids = |line: String| line.strip_prefix("id ").map(|id| id.parse::<RowId>().unwrap());
-        for line in lines.by_ref().map(Result::unwrap) {
-            acknowledged.extend(ids(line));
-            if acknowledged.len() >= wanted {
-                break;
-            }
-        }
-        child.kill().unwrap();
-        child.wait().unwrap();
-        acknowledged.extend(lines.map_while(Result::ok).filter_map(ids));
-        let opened = Store::open(folder.path()).unwrap();
-        assert!(opened.repaired);
-        assert_eq!(opened.store.load(&mut |_| ()).unwrap(), []);
-        for id in &acknowledged {
-            assert!(opened.store.row(*id).unwrap().is_some(), "{id} is lost");
-        }
-    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Back-ups, and what is made of them.
 
+use super::damage::damage;
 use super::*;
 use crate::backup::check;
 

@@ -2,6 +2,24 @@
 
 use super::*;
 
+/// Changes one octet of a row behind the store's back.
+pub(super) fn damage(store: &Store, owner: &str) {
+    let done = store.shared.db.write(|view| {
+        let header = tables::header(&*view, &name::order_key(&apex()))?.unwrap();
+        let prefix = codec::RowKey::node(header.number, &name::order_key(&name(owner)));
+        let mut found = None;
+        view.scan(Table::Records, &prefix, &mut |key, value| {
+            found = Some((key.to_vec(), value.to_vec()));
+            Ok(false)
+        })?;
+        let (key, mut value) = found.unwrap();
+        *value.last_mut().unwrap() ^= 4;
+        view.put(Table::Records, &key, &value)?;
+        Ok(((), Then::Commit))
+    });
+    done.unwrap();
+}
+
 /// A store with example.org, which is damaged, and example.net, which is not.
 fn damaged_store(folder: &Path) -> Store {
     let store = open(folder);
@@ -117,4 +135,29 @@ fn a_survey_lists_damaged_zones_with_what_can_still_be_said_of_them() {
     store.shared.db.write(bad).unwrap();
     assert_eq!(states()[1], (ZoneState::Damaged(apex()), None));
     assert_eq!(store.zone(&apex()).unwrap().unwrap().0.info(), None);
+}
+
+#[test]
+fn a_zone_that_does_not_add_up_is_withheld_and_the_others_are_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let made = store.apply(edit(vec![import(BASE), create("www A 192.0.2.1")])).unwrap();
+    let other = || NewRow { zone: name("example.net."), owner: name("a.example.net."), ..new("a A 192.0.2.2") };
+    store.apply(edit(vec![Op::Create(other())])).unwrap();
+    damage(&store, "www.example.org.");
+    drop(store);
+    let store = open(folder.path());
+    let mut loaded = Vec::new();
+    let damaged = store.load_whole(&mut |info, _| loaded.push(info.apex.clone())).unwrap();
+    assert_eq!(damaged.len(), 1);
+    assert_eq!(damaged[0].0, apex());
+    assert_eq!(damaged[0].1, "the zone example.org. is damaged: its records do not add up to its digest");
+    assert_eq!(loaded, [name("example.net.")]);
+    assert_eq!(store.zones().unwrap().len(), 1);
+    assert!(store.nodes(&apex(), &mut |_| ()).is_err());
+    assert!(store.row(made.rows[0].id).is_err());
+    assert_eq!(store.rows(0, 100).unwrap().0.len(), 1);
+    let refused = store.apply(edit(vec![create("x A 192.0.2.1")])).err().unwrap();
+    assert!(refused.to_string().starts_with("the zone example.org. is damaged"), "{refused}");
+    store.apply(edit(vec![Op::Create(NewRow { owner: name("b.example.net."), ..other() })])).unwrap();
 }

@@ -152,3 +152,54 @@ fn what_history_does_not_hold_is_named() {
     store.apply(revert(eight)).unwrap();
     assert_eq!(serial(&store), 10);
 }
+
+#[test]
+fn history_gives_the_differences_newest_first_and_within_bounds() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    store.apply(edit(vec![import(BASE)])).unwrap();
+    let made = store.apply(edit(vec![create("a A 192.0.2.1")])).unwrap();
+    store.apply(edit(vec![update(made.rows[0].id, "a A 192.0.2.2")])).unwrap();
+    let journal = store.journal(&apex(), 10).unwrap();
+    let from: Vec<_> = journal.iter().map(|entry| entry.from.map(Serial::into_int)).collect();
+    assert_eq!(from, [Some(8), Some(7), None]);
+    assert_eq!(
+        (journal[0].who.as_str(), journal[0].api, journal[0].complete),
+        ("admin@example.org", Api::Pocketbase, true)
+    );
+    let types = |list: &[crate::journal::Entry]| -> Vec<_> { list.iter().map(|entry| entry.1).collect() };
+    assert_eq!(types(&journal[0].removed), [Rtype::SOA, Rtype::A]);
+    assert_eq!(types(&journal[0].added), [Rtype::SOA, Rtype::A]);
+    assert_eq!(types(&journal[1].removed), [Rtype::SOA]);
+    assert_eq!(journal[2].added.len(), 3);
+    assert_eq!(store.journal(&apex(), 1).unwrap(), journal[..1]);
+
+    let big: String =
+        (0..300).map(|at| format!("big{at} TXT {}\n", format!("\"{}\" ", "x".repeat(250)).repeat(40))).collect();
+    store.apply(edit(vec![import(&format!("{BASE}{big}"))])).unwrap();
+    let newest = store.journal(&apex(), 1).unwrap().remove(0);
+    assert!(!newest.complete && newest.added.is_empty());
+    assert_eq!(store.journal(&apex(), 9).unwrap().len(), 4);
+}
+
+#[test]
+fn a_full_journal_forgets_its_oldest_entries() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    store.apply(edit(vec![import(BASE)])).unwrap();
+    let wanted = crate::journal::ENTRIES_MAX as usize + 20;
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let store = &store;
+            scope.spawn(move || {
+                for at in 0..wanted / 4 {
+                    store.apply(edit(vec![create(&format!("w{thread}-{at} A 192.0.2.1"))])).unwrap();
+                }
+            });
+        }
+    });
+    let journal = store.journal(&apex(), usize::MAX).unwrap();
+    assert_eq!(journal.len() as u64, crate::journal::ENTRIES_MAX);
+    assert!(journal.windows(2).all(|pair| pair[0].from == pair[1].to));
+    assert_eq!(store.load(&mut |_| ()).unwrap(), []);
+}
