@@ -10,12 +10,14 @@ use engine::plugin::Pocketbase;
 use store::{Backup, Name, Store, StoreError, name};
 
 use crate::remote::Remote;
+use crate::whole_file::WholeFile;
 
 /// Databases of the Corefile, with the zones of their blocks.
 type Databases = Vec<(Vec<Name>, Pocketbase)>;
 
 /// Writes a back-up of a folder's database, through the server if that has it open. The file is what it was before until
-/// the back-up is whole and checked.
+/// the back-up is whole and checked; one that lacks zones, as they are damaged, takes the place of no other and goes to
+/// `FILE.incomplete`.
 pub(crate) fn backup(
     data: &Path,
     file: &Path,
@@ -24,17 +26,20 @@ pub(crate) fn backup(
     if !Store::is_in(data) {
         return Err(format!("there is no database in {}", data.display()));
     }
-    let mut part = file.as_os_str().to_owned();
-    part.push(".part");
-    let part = PathBuf::from(part);
-    let done = write(data, &part, databases).and_then(|()| {
-        let backup = check(&part)?;
-        fs::rename(&part, file).map_err(|why| format!("{}: {why}", file.display()))?;
-        Ok(backup)
-    });
-    let backup = done.inspect_err(|_| drop(fs::remove_file(&part)))?;
-    log::plain(&format!("{}: {}", file.display(), contents(&backup)));
-    complain(&backup, "damaged and missing from the back-up")
+    let mut whole = WholeFile::at(file)?;
+    write(data, whole.part(), databases)?;
+    let backup = check(whole.part())?;
+    let is_kept = !backup.left_out.is_empty() && whole.is_there();
+    if is_kept {
+        whole.rename(".incomplete");
+    }
+    let written = whole.finish()?;
+    let shown = if is_kept { &written } else { file };
+    log::plain(&format!("{}: {}", shown.display(), contents(&backup)));
+    complain(&backup, "damaged and missing from the back-up").map_err(|why| match is_kept {
+        true => format!("{why}\n{} is what it was before", file.display()),
+        false => why,
+    })
 }
 
 /// Makes a folder's database from a back-up.

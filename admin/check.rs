@@ -27,7 +27,7 @@ pub(crate) fn check(files: &[PathBuf], origin: Option<&Name>, port: u16) -> Resu
         };
         for (severity, text) in &faults {
             let word = if *severity == Severity::Error { "error" } else { "warning" };
-            eprintln!("{word}: {text}");
+            log::complaint(&format!("{word}: {text}"));
         }
         let bad = faults.iter().filter(|(severity, _)| *severity == Severity::Error).count();
         if bad == 0 {

@@ -21,6 +21,7 @@ use crate::help;
 use crate::pid_file::PidFile;
 use crate::remote::Remote;
 use crate::serve::{self, RunConfig};
+use crate::whole_file::WholeFile;
 
 /// zonda answers DNS questions from zones in an embedded database or in zone files, as a Corefile says.
 ///
@@ -224,7 +225,7 @@ fn import(flags: &ServeFlags, file: &Path, zone: Option<&str>) -> Result<(), Str
     let (errors, warnings): (Vec<_>, Vec<_>) =
         faults.into_iter().partition(|(severity, _)| *severity == Severity::Error);
     for (_, text) in &warnings {
-        eprintln!("warning: {text}");
+        log::complaint(&format!("warning: {text}"));
     }
     if !errors.is_empty() {
         return Err(errors.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join("\n"));
@@ -263,7 +264,7 @@ fn import(flags: &ServeFlags, file: &Path, zone: Option<&str>) -> Result<(), Str
     let serials = old.zip(brought);
     let behind = |(old, brought)| rules::check_imported_serial(&apex, old, brought, Serial(serial));
     if let Some(fault) = serials.and_then(behind) {
-        eprintln!("warning: {label}: {}", fault.message);
+        log::complaint(&format!("warning: {label}: {}", fault.message));
     }
     log::plain(&format!("{}: serial {serial}, {added} records added, {removed} removed", name::to_text(&apex)));
     Ok(())
@@ -292,9 +293,24 @@ fn export(flags: &ServeFlags, zone: &str, output: Option<&Path>) -> Result<(), S
         Err(why) => return Err(why.to_string()),
     }
     match output {
-        Some(path) => std::fs::write(path, text).map_err(|why| format!("{}: {why}", path.display())),
+        Some(path) => write_to(path, &text),
         None => io::stdout().lock().write_all(&text).map_err(|why| why.to_string()),
     }
+}
+
+/// Writes a file whole, or not at all; into what is there and no regular file, as far as it goes.
+fn write_to(path: &Path, text: &[u8]) -> Result<(), String> {
+    let at = |why: io::Error| format!("{}: {why}", path.display());
+    let old = std::fs::metadata(path).ok();
+    if old.as_ref().is_some_and(|old| !old.is_file()) {
+        return std::fs::write(path, text).map_err(at);
+    }
+    let whole = WholeFile::at(path)?;
+    std::fs::write(whole.part(), text).map_err(at)?;
+    if let Some(old) = old {
+        std::fs::set_permissions(whole.part(), old.permissions()).map_err(at)?;
+    }
+    whole.finish().map(|_| ())
 }
 
 /// The database of the Corefile that holds a zone, or would: that of the block with the longest zone above it.

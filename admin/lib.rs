@@ -19,6 +19,7 @@ mod remote;
 pub mod serve;
 mod tls;
 mod traffic;
+mod whole_file;
 
 /// Name and version, as the second start line has it.
 pub const VERSION: &str = concat!("zonda-", env!("CARGO_PKG_VERSION"));

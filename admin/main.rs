@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     match zonda::cli::run(std::env::args_os()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
-            eprintln!("{why}");
+            engine::log::complaint(&why);
             ExitCode::FAILURE
         }
     }

@@ -168,6 +168,24 @@ fn a_back_up_is_made_from_the_server_and_from_the_folder_and_is_restored() {
     let mode = std::fs::metadata(folder.join("online")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600, "it holds secrets");
 
+    // What is no file is no place for one.
+    bad(&["backup", "pb_data", "/dev/null"], "/dev/null: it is no regular file");
+    std::os::unix::fs::symlink("online", folder.join("link")).unwrap();
+    good(&["backup", "pb_data", "link"]);
+    assert!(folder.join("link").is_symlink() && read("link") == read("offline"));
+
+    // An export replaces a file whole, or not at all.
+    good(&["export", "example.org", "--output", "exported"]);
+    std::fs::set_permissions(folder.join("exported"), PermissionsExt::from_mode(0o640)).unwrap();
+    let text = read("exported");
+    good(&["export", "example.org", "--output", "exported"]);
+    assert!(read("exported") == text);
+    assert_eq!(std::fs::metadata(folder.join("exported")).unwrap().permissions().mode() & 0o777, 0o640);
+    std::fs::create_dir(folder.join("exported.part")).unwrap();
+    bad(&["export", "example.org", "--output", "exported"], "exported: Is a directory");
+    assert!(read("exported") == text);
+    good(&["export", "example.org", "--output", "/dev/null"]);
+
     good(&["restore", "online", "copy"]);
     good(&["backup", "copy", "again"]);
     assert!(read("again") == read("online"));
@@ -200,6 +218,8 @@ fn of_a_damaged_file_the_sound_zones_are_served_and_saved() {
     let folder = site.program.folder.path().to_owned();
     assert_eq!(site.program.end("TERM"), Some(0));
     assert_eq!(run(&folder, &["check", "pb_data"]).1, "pb_data: OK\n");
+    assert_eq!(run(&folder, &["backup", "pb_data", "nightly"]).0, Some(0));
+    let nightly = std::fs::read(folder.join("nightly")).unwrap();
 
     let file = folder.join("pb_data/zonda.redb");
     let mut octets = std::fs::read(&file).unwrap();
@@ -220,6 +240,14 @@ fn of_a_damaged_file_the_sound_zones_are_served_and_saved() {
 
     let (code, _, stderr) = run(&folder, &["backup", "pb_data", "saved"]);
     assert_eq!((code, stderr.as_str()), (Some(1), "the zone example.org. is damaged and missing from the back-up\n"));
+    // One that lacks a zone takes the place of no other.
+    let (code, stdout, stderr) = run(&folder, &["backup", "pb_data", "nightly"]);
+    assert_eq!(code, Some(1));
+    assert!(stdout.contains("nightly.incomplete: 1 zones"), "{stdout}");
+    assert!(stderr.contains("example.org. is damaged") && stderr.contains("nightly is what it was before"), "{stderr}");
+    assert!(std::fs::read(folder.join("nightly")).unwrap() == nightly);
+    assert!(std::fs::read(folder.join("nightly.incomplete")).unwrap() == std::fs::read(folder.join("saved")).unwrap());
+    assert!(!folder.join("nightly.part").exists());
     assert_eq!(site.program.end("TERM"), Some(0));
     std::fs::remove_dir_all(folder.join("pb_data")).unwrap();
     assert_eq!(run(&folder, &["restore", "saved", "pb_data"]).1, "pb_data: 1 zones with 3 records\n");

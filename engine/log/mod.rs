@@ -54,6 +54,11 @@ pub fn plain(text: &str) {
     let _ = io::stdout().lock().write_all(format!("{text}\n").as_bytes());
 }
 
+/// Writes a line to standard error: what is wrong with what a command was given.
+pub fn complaint(text: &str) {
+    let _ = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
+}
+
 /// Writes a `[DEBUG]` line at once, if debug lines are written.
 pub fn debug(text: &str) {
     write(Level::Debug, text);
