@@ -45,6 +45,23 @@ fn one_database_has_one_account() {
 }
 
 #[test]
+fn a_password_that_is_none_is_refused_and_no_part_of_one_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    for (line, told) in [
+        ("su_password my s3cret", "Corefile:4 - Error during parsing: su_password has one argument"),
+        ("su_password \"\"", "Corefile:4 - Error during parsing: su_password is empty"),
+        ("su_password {$ZONDA_TEST_NOT_SET}", "Corefile:4 - Error during parsing: su_password is empty"),
+        ("su_password s3cret", "the superuser's password has fewer than 8 characters"),
+    ] {
+        let corefile = format!("example.org:0 {{\n    bind 127.0.0.1\n    pocketbase {{\n        {line}\n    }}\n}}\n");
+        std::fs::write(folder.path().join("Corefile"), corefile).unwrap();
+        let (_, _, stderr) = run(folder.path(), &["check", "Corefile"]);
+        assert!(stderr.contains(told), "{line}: {stderr}");
+        assert!(!stderr.contains("s3cret"), "{line}: {stderr}");
+    }
+}
+
+#[test]
 fn check_names_every_fault_with_file_and_line() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();

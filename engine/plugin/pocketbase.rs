@@ -136,11 +136,18 @@ pub(super) fn setup(lines: &[Directive], setup: &mut Setup<'_>) -> Result<Option
                 config.tls = Some(CertificateFiles { certificate, key });
                 continue;
             }
-            let value = property.one_argument()?;
+            // A message must not show what may be part of a password.
+            let value = property.one_argument().map_err(|why| match &property.name.text[..] {
+                "su_password" => property.error("su_password has one argument; one with spaces in it stands in quotes"),
+                _ => why,
+            })?;
             match &property.name.text[..] {
                 "listen" => config.listen = listen_address(&value.text).map_err(|why| value.error(why))?,
                 "data_dir" => config.data_dir = PathBuf::from(&value.text),
                 "su_email" => config.email.clone_from(&value.text),
+                "su_password" if value.text.is_empty() => {
+                    return Err(value.error("su_password is empty, so that nobody could log in"));
+                }
                 "su_password" => config.password = Password(value.text.clone()),
                 "default_ttl" => {
                     let seconds = value.text.parse().ok().filter(|&seconds| seconds <= TTL_MAX);
@@ -162,6 +169,10 @@ pub(super) fn setup(lines: &[Directive], setup: &mut Setup<'_>) -> Result<Option
     }
     if let Some(password) = (setup.environment)("COREDNS_PB_SUPERUSER_PWD").filter(|password| !password.is_empty()) {
         config.password = Password(password);
+    }
+    if config.password.reveal().chars().count() < PASSWORD_MIN {
+        let warning = format!("plugin/pocketbase: the superuser's password has fewer than {PASSWORD_MIN} characters");
+        setup.services.warnings.push(warning);
     }
     let kept = setup.kept_database(&config.data_dir, config.default_ttl);
     config.loaded.store(kept.is_some(), Ordering::Relaxed);
@@ -320,6 +331,9 @@ const DEFAULT_EMAIL: &str = "su@pocketbase.internal";
 
 /// The superuser's password where none is configured: known to everybody, hence never served beyond loopback.
 const DEFAULT_PASSWORD: &str = "pwd@pocketbase.internal";
+
+/// Characters of a password that is worth no warning, as many as PocketBase asks for.
+const PASSWORD_MIN: usize = 8;
 
 /// The greatest TTL (RFC 2181 §8).
 const TTL_MAX: u32 = i32::MAX as u32;
