@@ -11,7 +11,7 @@ use engine::plugin::corefile::Corefile;
 use engine::plugin::{Housekeeping, Reload};
 use sha2::{Digest, Sha512};
 
-use crate::serve::{GRACE, Serving};
+use crate::serve::{GRACE, RunningAdmin, Serving};
 
 /// Asks for a reload from another thread, and is told what came of it.
 #[derive(Clone, Debug)]
@@ -121,7 +121,7 @@ impl Serving {
             log::error(&format!("an HTTP endpoint is not served: {why}"));
         }
         // Not waited for: one of them may carry the call that asked for this.
-        std::thread::spawn(|| going_admins.into_iter().for_each(|admin| drop(admin.stop())));
+        std::thread::spawn(|| going_admins.into_iter().for_each(RunningAdmin::stop));
         log::set_debug(services.debug);
         self.housekeeping = housekeeping;
         self.show_databases(&databases);

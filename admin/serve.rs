@@ -41,6 +41,8 @@ pub struct RunConfig {
 pub(crate) struct Database {
     folder: PathBuf,
     store: Store,
+    /// Its file is damaged, so that no change is taken.
+    damaged: bool,
     served_by: Vec<Pocketbase>,
     /// Who is told of commits; more than `served_by` while a configuration is changing.
     told: Told,
@@ -296,15 +298,15 @@ impl Serving {
                 ));
             }
             let open = self.databases.iter().find(|open| open.folder == folder);
-            let (store, told) = match open {
-                Some(open) => (open.store.clone(), Arc::clone(&open.told)),
+            let (store, damaged, told) = match open {
+                Some(open) => (open.store.clone(), open.damaged, Arc::clone(&open.told)),
                 None => open_store(&folder)?,
             };
             let zones = store.zones().map_err(|why| why.to_string())?;
             for pocketbase in served_by.iter().filter(|pocketbase| !pocketbase.is_loaded()) {
                 pocketbase.announce(&zones);
             }
-            databases.push(Database { folder, store, served_by, told });
+            databases.push(Database { folder, store, damaged, served_by, told });
         }
         Ok(databases)
     }
@@ -315,11 +317,11 @@ impl Serving {
         databases: &[Database],
         is_over: &mut dyn FnMut() -> bool,
     ) -> Result<(), String> {
-        for Database { store, served_by, told, .. } in databases {
+        for Database { store, damaged, served_by, told, .. } in databases {
             // Commits wait meanwhile, so that none falls between loading and being told.
             let mut publishers = told.lock().unwrap_or_else(PoisonError::into_inner);
             for pocketbase in served_by.iter().filter(|pocketbase| !pocketbase.is_loaded()) {
-                load(pocketbase, store, &self.insight)?;
+                load(pocketbase, store, *damaged, &self.insight)?;
                 publishers.push(pocketbase.clone());
             }
             drop(publishers);
@@ -343,13 +345,13 @@ impl Serving {
     }
 }
 
-/// Opens a store, and lets its commits be published.
-fn open_store(folder: &Path) -> Result<(Store, Told), String> {
+/// Opens a store, and lets its commits be published; the second value is whether its file is damaged.
+fn open_store(folder: &Path) -> Result<(Store, bool, Told), String> {
     let opened = Store::open(folder).map_err(|why| format!("plugin/pocketbase: {why}"))?;
     if opened.repaired {
         log::info(&format!("plugin/pocketbase: {} was not closed and has been repaired", folder.display()));
     }
-    if let Some(why) = opened.damaged {
+    if let Some(why) = &opened.damaged {
         log::error(&format!("plugin/pocketbase: {why}; until then no change is taken"));
     }
     let told = Told::default();
@@ -359,11 +361,11 @@ fn open_store(folder: &Path) -> Result<(Store, Told), String> {
             pocketbase.publish(&changes);
         }
     }));
-    Ok((opened.store, told))
+    Ok((opened.store, opened.damaged.is_some(), told))
 }
 
-/// Loads all zones of a database, with a progress bar on a terminal.
-fn load(pocketbase: &Pocketbase, store: &Store, insight: &Insight) -> Result<(), String> {
+/// Loads all zones of a database, with a progress bar on a terminal. `is_damaged` says that its file is.
+fn load(pocketbase: &Pocketbase, store: &Store, is_damaged: bool, insight: &Insight) -> Result<(), String> {
     let records = store.zones().map_err(|why| why.to_string())?.iter().map(|zone| zone.records).sum();
     let bar = if io::stderr().is_terminal() && records > PROGRESS_FROM {
         let style =
@@ -383,11 +385,10 @@ fn load(pocketbase: &Pocketbase, store: &Store, insight: &Insight) -> Result<(),
     // Nobody waits any more for what is damaged.
     insight.go_on_loading(records.saturating_sub(shown));
     let damaged = damaged.map_err(|why| why.to_string())?;
+    let advice = if is_damaged { "restore the database from a back-up" } else { "import it anew, or remove it" };
     for (apex, why) in damaged {
-        log::error(&format!(
-            "plugin/pocketbase: zone {} is damaged and is not served: {why}; import it anew, or remove it",
-            name::to_text(&apex)
-        ));
+        let zone = name::to_text(&apex);
+        log::error(&format!("plugin/pocketbase: zone {zone} is damaged and is not served: {why}; {advice}"));
     }
     Ok(())
 }
@@ -413,8 +414,9 @@ impl Serving {
         let (mut admins, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.admins).into_iter().partition(is_wanted);
         let is_in_the_way =
             |running: &RunningAdmin| wanted.iter().any(|(_, config)| config.listen == running.config.listen);
-        let (ended, going): (Vec<_>, Vec<_>) = others.into_iter().partition(is_in_the_way);
-        let ended: Vec<_> = ended.into_iter().map(RunningAdmin::stop).collect();
+        // One of their requests may be the one that waits for this.
+        let (mut closed, mut going): (Vec<_>, Vec<_>) = others.into_iter().partition(is_in_the_way);
+        closed.iter_mut().for_each(|running| running.admin.close_door());
         let kept = admins.len();
         for (database, config) in wanted {
             if admins.iter().any(|running| running.is(&database.folder, &config)) {
@@ -423,13 +425,14 @@ impl Serving {
             match RunningAdmin::start(database.folder.clone(), config, database.store.clone()) {
                 Ok(running) => admins.push(running),
                 Err(why) => {
-                    admins.drain(kept..).for_each(|running| drop(running.stop()));
-                    for (folder, config, store) in ended {
-                        match RunningAdmin::start(folder, config, store) {
+                    admins.drain(kept..).for_each(RunningAdmin::stop);
+                    for RunningAdmin { folder, config, store, .. } in &closed {
+                        match RunningAdmin::start(folder.clone(), config.clone(), store.clone()) {
                             Ok(running) => admins.push(running),
                             Err(why) => log::error(&why),
                         }
                     }
+                    std::thread::spawn(|| closed.into_iter().for_each(RunningAdmin::stop));
                     admins.extend(going);
                     self.admins = admins;
                     return Err(why);
@@ -437,6 +440,7 @@ impl Serving {
             }
         }
         self.admins = admins;
+        going.append(&mut closed);
         Ok(going)
     }
 
@@ -470,10 +474,9 @@ impl RunningAdmin {
         format!("{scheme}://{}/", self.admin.local_addr())
     }
 
-    /// Ends it and gives what it was made from.
-    pub(crate) fn stop(self) -> (PathBuf, AdminConfig, Store) {
+    /// Ends it.
+    pub(crate) fn stop(self) {
         self.admin.stop(GRACE);
-        (self.folder, self.config, self.store)
     }
 
     /// Whether it is made from this.
@@ -513,7 +516,13 @@ fn report(database: &Database, url: Option<String>, running: &net::Running, took
         count(records, "record"),
         took.as_secs_f64()
     ));
-    if !zones.is_empty() {
+    let mut known = zones.len();
+    let counted = database.store.survey(&mut |zones| {
+        known = zones.len();
+        Vec::new()
+    });
+    // Zones that are damaged are there all the same.
+    if database.damaged || known > 0 || counted.is_err() {
         return Ok(());
     }
     let dns = running.local_addrs().iter().copied().find(|address| address.is_ipv4());

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use store::Rtype;
 
 use crate::cases::describe;
-use crate::support::{Program, Question, free_port};
+use crate::support::{PATIENCE, Program, Question, free_port};
 
 /// A Corefile with a database; `HTTP` stands for its port.
 pub(crate) const COREFILE: &str = "\
@@ -251,4 +251,35 @@ fn a_wrong_password_and_a_missing_token_are_turned_away() {
     site.token.clear();
     let (status, body) = site.call("GET", RECORDS, None);
     assert_eq!((status, &body["message"]), (403, &json!("Only superusers can perform this action.")));
+}
+
+/// Of all kinds: silent, in the middle of a head, and between two requests.
+#[test]
+fn connections_that_ask_for_nothing_give_way() {
+    let site = Site::start();
+    let health = "GET /api/health HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let connect = |sent: &str| {
+        let mut stream = TcpStream::connect(site.http).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        // One that had to leave already cannot be written to.
+        let _ = stream.write_all(sent.as_bytes());
+        stream
+    };
+    // Whose body is on its way is being answered.
+    let head = "POST /api/collections/_superusers/auth-with-password HTTP/1.1\r\nHost: localhost\r\n\
+                Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{";
+    let mut slow = connect(head);
+    let begun = Instant::now();
+    // There is room for 512.
+    let mut crowd: Vec<_> = (0..560).map(|at| connect(["", &health[..40], health][at % 3])).collect();
+    for _ in 0..3 {
+        assert_eq!(site.call("GET", "/api/health", None).0, 200);
+    }
+    // Who came first had to go before its time of 15 s was over.
+    crowd[0].read_exact(&mut [0]).unwrap_err();
+    assert!(begun.elapsed() < Duration::from_secs(14), "{:?}", begun.elapsed());
+    slow.write_all(b"}").unwrap();
+    let mut answer = [0; 12];
+    slow.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 400");
 }

@@ -265,6 +265,18 @@ fn a_database_stays_open_and_an_api_call_reloads() {
     assert_eq!(site.program.end("TERM"), Some(0));
 }
 
+/// The HTTP service is started anew at its address, and the call that asks for it is answered by the one that goes.
+#[test]
+fn an_http_service_that_changes_in_its_place_answers_the_call_that_changes_it() {
+    let site = Site::start();
+    let file = site.program.folder.path().join("Corefile");
+    let corefile = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, corefile.replace("su_password", "default_ttl 77\n        su_password")).unwrap();
+    let (status, reply) = site.call("POST", "/api/zonda/reload", None);
+    assert_eq!(status, 204, "{reply}");
+    assert_eq!(get(site.http.port(), "/api/health").unwrap().0, 200);
+}
+
 /// The call that moves the HTTP service elsewhere is answered by the one that goes.
 #[test]
 fn the_http_service_of_a_database_moves_with_its_address() {

@@ -26,6 +26,7 @@ mod explain;
 mod export;
 mod fields;
 mod filter;
+mod guests;
 mod history;
 mod json;
 mod list;
@@ -155,6 +156,13 @@ pub fn start(config: AdminConfig, store: Store) -> Result<Admin, AdminError> {
 }
 
 impl Admin {
+    /// Accepts no more connections; those that are there go on. Back when others may listen where it did.
+    pub fn close_door(&mut self) {
+        if let (Some(runtime), Some(server)) = (&self.runtime, &mut self.server) {
+            runtime.block_on(server.close_door());
+        }
+    }
+
     /// Accepts no more requests, waits at most `grace` for those under way, and ends.
     pub fn stop(mut self, grace: Duration) {
         if let (Some(runtime), Some(server)) = (self.runtime.take(), self.server.take()) {
