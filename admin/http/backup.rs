@@ -18,7 +18,7 @@ pub(super) const GET: Operation = Operation::new(
 
 /// `GET /api/zonda/backup`
 pub(super) async fn get(call: Call) -> Result<Reply, ApiError> {
-    let body = stream::body(&call.site, "a back-up", |store, outlet| {
+    let body = stream::body(&call.site, call.site.exports_of(&call), "a back-up", |store, outlet| {
         let backup = store.backup(outlet)?;
         for apex in &backup.left_out {
             let apex = name::to_text(apex);

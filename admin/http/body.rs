@@ -35,6 +35,11 @@ impl Inbound {
         self.body.size_hint().exact().is_some()
     }
 
+    /// Whether it is longer than what comes without a length may be.
+    pub(super) fn is_large(&self) -> bool {
+        self.body.size_hint().lower() > UNDECLARED_MAX as u64
+    }
+
     /// Reads all of it, at most `max` octets.
     pub(super) async fn read(mut self, max: usize) -> Result<Vec<u8>, ApiError> {
         let size = self.body.size_hint();

@@ -17,6 +17,7 @@ use super::body::{self, Inbound, UNDECLARED_MAX};
 use super::error::{ApiError, FieldFaults};
 use super::fields::Fields;
 use super::json;
+use super::paging;
 use super::server::Ending;
 use super::site::Site;
 use super::token::Token;
@@ -75,9 +76,21 @@ impl Call {
         self.api_token.as_ref().is_none_or(|token| token.covers(zone))
     }
 
+    /// Whether its body is longer than one whose length is not declared may be.
+    pub(super) fn is_large(&self) -> bool {
+        self.inbound.as_ref().is_some_and(Inbound::is_large)
+    }
+
     /// Reads the body as it is; no octets if that was done before. One whose length is not declared may not be as long as
     /// another.
     pub(super) async fn take_body(&mut self) -> Result<Vec<u8>, ApiError> {
+        let coding = self.headers.get(header::CONTENT_ENCODING).filter(|coding| !coding.as_bytes().is_empty());
+        if coding.is_some_and(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+            return Err(ApiError::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "Bodies are read as they are; send this one without Content-Encoding.",
+            ));
+        }
         match self.inbound.take() {
             Some(inbound) if inbound.is_declared() => inbound.read(self.body_max).await,
             Some(inbound) => inbound.read(self.body_max.min(UNDECLARED_MAX)).await,
@@ -121,6 +134,19 @@ impl Query {
     /// Reads them; none if they cannot be read.
     pub(super) fn parse(text: Option<&str>) -> Self {
         Self(serde_urlencoded::from_str(text.unwrap_or_default()).unwrap_or_default())
+    }
+
+    /// That all of them are known, and each is given once; 400 names the one that is not.
+    pub(super) fn check(&self, is_known: impl Fn(&str) -> bool) -> Result<(), ApiError> {
+        for (at, (name, _)) in self.0.iter().enumerate() {
+            if !is_known(name) {
+                return Err(paging::parameter(name, "there is no such parameter here"));
+            }
+            if self.0[..at].iter().any(|(earlier, _)| earlier == name) {
+                return Err(paging::parameter(name, "it is given more than once"));
+            }
+        }
+        Ok(())
     }
 
     /// The first of a name that is not empty.

@@ -42,8 +42,9 @@ pub(super) const POST: Operation = Operation {
 pub(super) async fn post(mut call: Call) -> Result<Reply, ApiError> {
     let terms = Terms { dry_run: true, ..Terms::of(&call)? };
     let site = Arc::clone(&terms.site);
-    let _permit = site.imports.acquire().await;
+    let _upload = site.checks.upload(call.is_large()).await;
     let checked: Checked = call.take_json().await?;
+    let _turn = site.checks.turn().await;
     let mut faults = FieldFaults::default();
     let apex = match report::zone_name(&checked.zone) {
         Ok(apex) => apex,

@@ -89,7 +89,7 @@ pub(super) async fn get(call: Call) -> Result<Reply, ApiError> {
         }
         Ok(())
     };
-    let Some(body) = stream::body(&call.site, "an export", write).await? else {
+    let Some(body) = stream::body(&call.site, call.site.exports_of(&call), "an export", write).await? else {
         return Err(refusal.try_recv().map_or_else(|_| no_zone(), report::history_error));
     };
     let headers = [(header::CONTENT_TYPE, mime), (header::CONTENT_DISPOSITION, "attachment")];

@@ -73,6 +73,11 @@ impl Operation {
     pub(super) const fn new(summary: &'static str, answers: &'static [Answer]) -> Self {
         Self { summary, params: &[], body: &[], answers, errors: &[] }
     }
+
+    /// Whether it has a parameter of this name after the `?`.
+    pub(super) fn has_param(&self, name: &str) -> bool {
+        self.params.iter().any(|param| param.place == "query" && param.name == name)
+    }
 }
 
 impl Param {

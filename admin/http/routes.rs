@@ -227,7 +227,11 @@ async fn answer(
         Right::ReadOwn => allow(&call, Scope::Read, false)?,
         Right::WriteOwn => allow(&call, Scope::Write, false)?,
     }
-    let fields = call.query.get("fields").and_then(Fields::parse);
+    if let Some(operation) = route.operation {
+        // What is misspelled would be left undone without a word: a dry run that is none.
+        call.query.check(|name| name == FIELDS || operation.has_param(name))?;
+    }
+    let fields = call.query.get(FIELDS).and_then(Fields::parse);
     let reply = (route.handler)(call).await?;
     Ok(reply.into_response(fields.as_ref()))
 }
@@ -294,6 +298,9 @@ fn preflight(request: &Request) -> Response {
     }
     response
 }
+
+/// The parameter that picks fields of an answer, of every route.
+const FIELDS: &str = "fields";
 
 /// Where zonda's own API lives.
 pub(super) const NATIVE: &str = "/api/zonda/";

@@ -161,8 +161,7 @@ pub(super) async fn list(call: Call) -> Result<Reply, ApiError> {
         .map(|text| types::rtype_from_text(text).ok_or_else(|| paging::parameter("type", "this is not a record type")));
     let rtype = rtype.transpose()?;
     let site = Arc::clone(&call.site);
-    // Each keeps a transaction of the database open for as long as the zone is long.
-    let _permit = site.exports.acquire().await;
+    let _permit = site.listings.acquire().await;
     let read = site.blocking(move |store| {
         let (mut serial, mut total, mut rrsets) = (None, 0, Vec::new());
         let is_there = store.nodes(&apex, &mut |node| {

@@ -9,19 +9,21 @@ use std::task::{Context, Poll};
 use axum::body::{Body, Bytes};
 use hyper::body::Frame;
 use store::Store;
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use super::error::ApiError;
 use super::site::Site;
 use engine::log;
 
-/// A body that `write` writes; `None` if it writes nothing. Few of them are written at once. `what` names it in the log.
+/// A body that `write` writes when there is room; `None` if it writes nothing. `what` names it in the log.
 pub(super) async fn body<E: Display + Send + 'static>(
     site: &Arc<Site>,
+    room: Arc<Semaphore>,
     what: &'static str,
     write: impl FnOnce(&Store, &mut Outlet) -> Result<(), E> + Send + 'static,
 ) -> Result<Option<Body>, ApiError> {
-    let Ok(permit) = Arc::clone(&site.exports).acquire_owned().await else {
+    let Ok(permit) = room.acquire_owned().await else {
         return Err(ApiError::not_found());
     };
     let (to, mut pieces) = channel(PIECES_MAX);

@@ -49,9 +49,9 @@ impl Refusal {
 pub(super) async fn put(mut call: Call) -> Result<Reply, ApiError> {
     let apex = report::apex(&call)?;
     let terms = Terms::of(&call)?;
-    // A body lies in memory until it is imported.
-    let _permit = terms.site.imports.acquire().await;
+    let _upload = terms.site.imports.upload(call.is_large()).await;
     let text = call.take_body().await?;
+    let _turn = terms.site.imports.turn().await;
     let imported = import(&terms, &apex, text).await?;
     let report = imported.map_err(|refusal| refusal.into_error(NOT_IMPORTED))?;
     report.reply(StatusCode::OK)

@@ -153,8 +153,9 @@ pub(super) async fn view(call: Call) -> Result<Reply, ApiError> {
 /// `POST /api/zonda/zones`
 pub(super) async fn create(mut call: Call) -> Result<Reply, ApiError> {
     let terms = Terms::of(&call)?.or(Expected::Absent);
-    let _permit = terms.site.imports.acquire().await;
+    let _upload = terms.site.imports.upload(call.is_large()).await;
     let new: NewZone = call.take_json().await?;
+    let _turn = terms.site.imports.turn().await;
     let mut faults = FieldFaults::default();
     let apex = report::zone_name(&new.zone).map_err(|why| faults.invalid("zone", &why)).ok();
     if new.nameservers.is_some() && new.zonefile.is_some() {

@@ -72,6 +72,40 @@ fn a_body_that_does_not_come_is_given_up() {
 }
 
 #[test]
+fn a_body_in_a_coding_is_refused_in_words() {
+    let served = Served::new();
+    let headers = ["Content-Type: application/json", "Content-Encoding: gzip"];
+    let answer = served.ask("POST", "/api/zonda/zones", &headers, b"\x1f\x8b");
+    assert_eq!(answer.status, 415);
+    assert!(answer.body["message"].as_str().unwrap().contains("without Content-Encoding"), "{answer:?}");
+    let headers = ["Content-Type: application/json", "Content-Encoding: identity"];
+    assert_eq!(served.ask("POST", "/api/zonda/zones", &headers, br#"{"zone":"example.net"}"#).status, 201);
+}
+
+#[test]
+fn a_slow_upload_holds_up_nobody() {
+    let served = Served::new();
+    let begin = |method: &str, path: &str| {
+        let mut stream = TcpStream::connect(served.admin.local_addr()).unwrap();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {}\r\nContent-Type: application/json\r\nContent-Length: 200000000\r\n\r\n{{",
+            served.token,
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        stream
+    };
+    let _slow = [begin("POST", "/api/zonda/check"), begin("POST", "/api/zonda/zones")];
+    // Until both are being read.
+    std::thread::sleep(Duration::from_millis(200));
+    let begun = std::time::Instant::now();
+    assert_eq!(served.post("/api/zonda/zones", &json!({"zone": "example.net"})).status, 201);
+    let changes = json!({"zone": "example.net", "changes": []});
+    assert!(served.post("/api/zonda/check", &changes).status < 500);
+    // They are given up after 10 s without an octet.
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+}
+
+#[test]
 fn one_connection_takes_many_requests() {
     let served = Served::new();
     let mut stream = TcpStream::connect(served.admin.local_addr()).unwrap();

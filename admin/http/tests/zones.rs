@@ -262,6 +262,23 @@ fn every_fault_is_told_with_its_line_and_nothing_is_written() {
 }
 
 #[test]
+fn a_parameter_that_is_not_known_or_given_twice_changes_nothing() {
+    let served = Served::new();
+    for (query, name) in
+        [("dryrun=true", "dryrun"), ("DRY_RUN=true", "DRY_RUN"), ("dry_run=false&dry_run=true", "dry_run")]
+    {
+        let answer = served.post(&format!("/api/zonda/zones?{query}"), &json!({"zone": "example.org"}));
+        assert_eq!(answer.status, 400, "{query}");
+        assert!(answer.body["data"][name]["message"].is_string(), "{query}: {answer:?}");
+    }
+    assert_eq!(served.store.zones().unwrap().len(), 0);
+    assert_eq!(served.get("/api/zonda/zones?sorted=zone").status, 400);
+    assert_eq!(served.get("/api/zonda/zones?fields=zones.zone&sort=zone").status, 200);
+    // PocketBase leaves out what it does not know.
+    assert_eq!(served.get("/api/health?nonsense=1").status, 200);
+}
+
+#[test]
 fn a_big_zone_is_streamed_whole() {
     let served = Served::new();
     let hosts: String = (0..20_000).map(|n| format!("host{n} 60 IN A 192.0.2.1\n")).collect();
