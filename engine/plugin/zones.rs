@@ -10,7 +10,8 @@ use crate::zone::{Found, Question, SetId, Watch, answer_watched};
 /// Answers from a set of zones; the second value says what was found, for those who fall through.
 ///
 /// A transfer is refused with `transfer` (a plugin of its own allows transfers). Over UDP it is NOTIMP, and a question
-/// for IXFR is answered with the SOA alone, which sends the client to TCP (RFC 1995 §2).
+/// for IXFR is answered with the SOA alone, which sends the client to TCP (RFC 1995 §2); at a name that is no apex there is
+/// nothing to transfer (NOTAUTH).
 #[inline]
 pub(super) fn serve(
     set: SetId,
@@ -22,7 +23,10 @@ pub(super) fn serve(
 ) -> (Flow, Found) {
     let Some(zones) = context.snapshot.set(set) else { return (Flow::Next, Found::NoZone) };
     let qtype = match (query.qtype, context.arrival.transport) {
-        (Rtype::IXFR, Transport::Udp) => Rtype::SOA,
+        (Rtype::IXFR, Transport::Udp) => match zones.find(&query.name) {
+            Some(zone) if zone.labels() < query.name.labels() => return (Flow::Rcode(OptRcode::NOTAUTH), Found::Data),
+            _ => Rtype::SOA,
+        },
         (Rtype::AXFR | Rtype::IXFR, transport) => {
             return match zones.find(&query.name) {
                 None => (Flow::Next, Found::NoZone),

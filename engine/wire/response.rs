@@ -1,6 +1,7 @@
 //! The answer, written into the buffer that the query came in.
 
 mod edit;
+mod far;
 mod taken;
 
 use domain::base::iana::OptRcode;
@@ -154,7 +155,8 @@ impl<'b> Response<'b> {
     /// Appends an RRset whole. `owner_at` is where its owner's name stands in the message, `apex_at` where the name of
     /// its zone's apex stands (octets from the start of the message).
     ///
-    /// Both have to be pointable (below 16,384; RFC 1035 §4.1.4), else it counts as not fitting.
+    /// A name that pointers do not reach (from 16,384 on; RFC 1035 §4.1.4) is written out with each record. Only where an
+    /// apex out of reach is named in rdata, the RRset counts as not fitting.
     pub fn append(
         &mut self,
         section: Section,
@@ -165,7 +167,7 @@ impl<'b> Response<'b> {
         let start = self.len;
         let end = start + template.records.len();
         let (Some(owner), Some(apex)) = (pointer(owner_at), pointer(apex_at)) else {
-            return Err(Full);
+            return self.append_far(section, template, owner_at, apex_at);
         };
         if end > self.limit {
             return Err(Full);
@@ -205,7 +207,10 @@ impl<'b> Response<'b> {
     ) -> Result<(), Full> {
         let owner_at = if relative.is_empty() { apex_at } else { self.len };
         let octets: usize = rrsets.clone().map(|rrset| rrset.records.len()).sum();
-        let (Some(apex), Some(_)) = (pointer(apex_at), pointer(owner_at)) else { return Err(Full) };
+        let Some(apex) = pointer(apex_at) else { return Err(Full) };
+        if pointer(owner_at).is_none() {
+            return self.append_named_far(section, rrsets, relative, apex);
+        }
         if !self.fits(relative.len() + octets) {
             return Err(Full);
         }

@@ -423,10 +423,11 @@ fn put_dname(
         response.rcode = OptRcode::YXDOMAIN;
         return None;
     };
-    let owner = (0xc000 | u16::try_from(place.name_at).ok().filter(|&at| at < 0x4000)?).to_be_bytes();
+    let owner = response.again(place.name_at)?;
+    let owner = owner.as_slice();
     let target_at = response.len() + owner.len() + 10;
     let room = &wire[..length];
-    if response.append_record(Section::Answer, &owner, Rtype::CNAME.to_int(), CLASS_IN, dname.ttl(), &[room]).is_err() {
+    if response.append_record(Section::Answer, owner, Rtype::CNAME.to_int(), CLASS_IN, dname.ttl(), &[room]).is_err() {
         response.truncated = true;
         return None;
     }
