@@ -106,6 +106,8 @@ pub enum Rule {
     AliasToNothing,
     /// Wildcards are neither zone cuts nor DNAMEs (RFC 4592 §4.2, §4.4).
     WildcardTurn,
+    /// Names of other letters than those of ASCII have a form with xn-- (RFC 5890 §2.3.2.1), which is what clients ask for.
+    BeyondAscii,
     /// A DS record stands beside NS records, below the apex (RFC 4034 §5).
     DsWithoutCut,
     /// Some types say something of the whole zone and stand at its apex (RFC 4034 §2, RFC 5155 §4, RFC 7344 §4.1,

@@ -17,6 +17,11 @@ pub(super) fn check(apex: &Name, owner: &Owner<'_>, faults: &mut Faults) {
         faults
             .add(Rule::OutsideZone, owner.first(), || format!("{shown} lies outside the zone {}", name::to_text(apex)));
     }
+    if owner.name.as_slice().iter().any(|octet| !octet.is_ascii()) {
+        let message =
+            || format!("{shown} has letters beyond ASCII, and clients ask for the form of such names with xn--");
+        faults.add(Rule::BeyondAscii, owner.first(), message);
+    }
     if owner.name == apex {
         check_apex(apex, Some(owner), faults);
     } else {

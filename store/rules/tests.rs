@@ -92,6 +92,7 @@ fn each_rule_finds_what_breaks_it() {
         ("BASE a CNAME b.sub\nsub NS ns.example.net.", &[]),
         ("BASE a CNAME b.example.net.", &[]),
         ("BASE *.w NS ns.example.net.\n*.v DNAME example.net.", &[(WildcardTurn, Some(3)), (WildcardTurn, Some(4))]),
+        ("BASE b\u{fc}cher A 192.0.2.1\nxn--bcher-kva A 192.0.2.1", &[(BeyondAscii, Some(3))]),
         ("BASE @ DS 1 13 2 AABB\na DS 1 13 2 AABB", &[(DsWithoutCut, Some(3)), (DsWithoutCut, Some(4))]),
         (
             "BASE a DNSKEY 256 3 13 AAAA\na NSEC3PARAM 1 0 0 -\na CDS 1 13 2 AABB",
