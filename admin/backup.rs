@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use engine::log;
 use engine::plugin::Pocketbase;
-use store::{Backup, Name, Store, StoreError, name};
+use store::{Backup, BackupError, Name, Store, StoreError, name};
 
 use crate::remote::Remote;
 use crate::whole_file::WholeFile;
@@ -46,7 +46,11 @@ pub(crate) fn backup(
 pub(crate) fn restore(file: &Path, data: &Path) -> Result<(), String> {
     let at = |why: &dyn std::fmt::Display| format!("{}: {why}", file.display());
     let mut from = BufReader::new(File::open(file).map_err(|why| at(&why))?);
-    let backup = Store::restore(data, &mut from).map_err(|why| at(&why))?;
+    let backup = Store::restore(data, &mut from).map_err(|why| match why {
+        BackupError::Store(why @ StoreError::Full) => format!("{}: {why}", data.display()),
+        BackupError::Store(why) => why.to_string(),
+        why => at(&why),
+    })?;
     log::plain(&format!("{}: {}", data.display(), contents(&backup)));
     complain(&backup, "missing: it was damaged when the back-up was made")
 }
@@ -68,7 +72,9 @@ fn write(data: &Path, part: &Path, databases: impl FnOnce() -> Result<Databases,
     let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(part).map_err(at)?;
     let mut to = BufWriter::new(file);
     match Store::open(data) {
-        Ok(opened) => drop(opened.store.backup(&mut to).map_err(|why| why.to_string())?),
+        Ok(opened) => {
+            opened.store.backup(&mut to).map_err(|why| format!("{}: {why}", part.display()))?;
+        }
         Err(busy @ StoreError::InUse(_)) => {
             let wanted = absolute(data);
             let database = databases()?.into_iter().map(|(_, database)| database);
@@ -76,7 +82,8 @@ fn write(data: &Path, part: &Path, databases: impl FnOnce() -> Result<Databases,
             let database = database.ok_or_else(|| {
                 format!("{busy}, and the Corefile does not name that folder; name the one of the server with --conf")
             })?;
-            Remote::log_in(&database)?.backup(&mut to)?;
+            let remote = Remote::log_in(&database)?;
+            remote.backup(&mut to).map_err(|why| format!("{}: {why}", part.display()))?;
         }
         Err(why) => return Err(why.to_string()),
     }

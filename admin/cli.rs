@@ -152,11 +152,16 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<(), String> 
             let corefile = read_corefile(&flags)?;
             let pid_file = flags.pidfile.as_deref().map(PidFile::write).transpose()?;
             let quiet = flags.quiet;
+            let program = given.first().map_or_else(|| "zonda".into(), |name| name.to_string_lossy().into_owned());
+            let command = match flags.conf.as_deref() {
+                Some(conf) => format!("{program} --conf {conf}"),
+                None => program,
+            };
             let read = Box::new(move || match flags.conf.as_deref() {
                 Some("stdin") => Err("the Corefile came over standard input, which cannot be read again".into()),
                 _ => read_corefile(&flags),
             });
-            serve::run(RunConfig { corefile, read, quiet, pid_file })
+            serve::run(RunConfig { corefile, command, read, quiet, pid_file })
         }
     }
 }
@@ -323,7 +328,13 @@ fn database(flags: &ServeFlags, apex: &Name) -> Result<Pocketbase, String> {
         })
         .max_by_key(|(octets, _)| *octets)
         .map(|(_, database)| database)
-        .ok_or_else(|| format!("the Corefile has no pocketbase line for {}", name::to_text(apex)))
+        .ok_or_else(|| match &flags.conf {
+            None if !Path::new("Corefile").exists() => "there is no ./Corefile; name yours with --conf".into(),
+            conf => {
+                let corefile = conf.as_deref().unwrap_or("the Corefile");
+                format!("{corefile} has no pocketbase line for {}", name::to_text(apex))
+            }
+        })
 }
 
 /// The databases of the Corefile, with the zones of their blocks.

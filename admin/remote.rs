@@ -32,7 +32,16 @@ impl Remote {
         let account = json!({"identity": database.email, "password": database.password.reveal()}).to_string();
         let path = "/api/collections/_superusers/auth-with-password";
         let request = remote.agent.post(format!("{}{path}", remote.base)).header("Content-Type", "application/json");
-        let reply = remote.reply(request.send(account))?;
+        let reply = request.send(account);
+        if reply.as_ref().is_ok_and(|reply| reply.status() == 400) {
+            return Err(format!(
+                "the server at {} does not know the account of this Corefile and environment ({}); commands need those \
+                 that it was started with: su_email and su_password, or COREDNS_PB_SUPERUSER_EMAIL and \
+                 COREDNS_PB_SUPERUSER_PWD",
+                remote.base, database.email
+            ));
+        }
+        let reply = remote.reply(reply)?;
         remote.token = reply["token"].as_str().ok_or("the server gave no token")?.to_owned();
         Ok(remote)
     }
@@ -85,7 +94,10 @@ impl Remote {
             return self.reply(Ok(reply)).map(|_| ());
         }
         let copied = io::copy(&mut reply.body_mut().with_config().limit(u64::MAX).reader(), to);
-        copied.map(|_| ()).map_err(|why| format!("the back-up of the server at {}: {why}", self.base))
+        copied.map(|_| ()).map_err(|why| match why.kind() {
+            io::ErrorKind::StorageFull => "the disk is full".into(),
+            _ => format!("the back-up of the server at {}: {why}", self.base),
+        })
     }
 
     /// The address of a zone's file.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use engine::log;
 use engine::net;
 use engine::plugin::corefile::Corefile;
-use engine::plugin::{Housekeeping, Pocketbase, Ready, Server, Services, Switch, setup_after};
+use engine::plugin::{Housekeeping, Pocketbase, Ready, Server, Services, Switch, pocketbases, setup_after};
 use engine::zone::Hub;
 use indicatif::{ProgressBar, ProgressStyle};
 use signal_hook::consts::signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
@@ -29,6 +29,8 @@ use crate::traffic;
 pub struct RunConfig {
     /// The Corefile to serve.
     pub corefile: Corefile,
+    /// What an import into it begins with: the program and the flags that name the Corefile.
+    pub(crate) command: String,
     /// Reads it again.
     pub(crate) read: Box<dyn Fn() -> Result<Corefile, String>>,
     /// Print no start lines.
@@ -91,7 +93,7 @@ pub fn run(config: RunConfig) -> Result<(), String> {
         let lines: Vec<&str> = served.iter().map(String::as_str).chain([crate::VERSION, crate::BUILD]).collect();
         log::plain(&lines.join("\n"));
     }
-    serving.report(begun.elapsed())?;
+    serving.report(begun.elapsed(), &config)?;
 
     let manager = std::env::var("NOTIFY_SOCKET").ok();
     let tell = |message| {
@@ -491,7 +493,7 @@ impl RunningAdmin {
 
 impl Serving {
     /// Says what is served and over what, and how long the start took.
-    fn report(&self, took: Duration) -> Result<(), String> {
+    fn report(&self, took: Duration, config: &RunConfig) -> Result<(), String> {
         let Some(running) = &self.running else { return Ok(()) };
         let way = running.io();
         let workers = running.totals().workers.len();
@@ -499,14 +501,20 @@ impl Serving {
         log::info(&format!("answering over {} with {}{reason}", way.way.name(), count(workers as u64, "worker")));
         for database in &self.databases {
             let admin = self.admins.iter().find(|running| running.folder == database.folder);
-            report(database, admin.map(RunningAdmin::url), running, took)?;
+            report(database, admin.map(RunningAdmin::url), running, took, config)?;
         }
         Ok(())
     }
 }
 
 /// Says what is served and how long it took, or what to do first when there is nothing yet.
-fn report(database: &Database, url: Option<String>, running: &net::Running, took: Duration) -> Result<(), String> {
+fn report(
+    database: &Database,
+    url: Option<String>,
+    running: &net::Running,
+    took: Duration,
+    config: &RunConfig,
+) -> Result<(), String> {
     let zones = database.store.zones().map_err(|why| why.to_string())?;
     let records: u64 = zones.iter().map(|zone| zone.records).sum();
     let http = url.as_ref().map_or_else(String::new, |url| format!(", console and HTTP API on {url}"));
@@ -533,10 +541,18 @@ fn report(database: &Database, url: Option<String>, running: &net::Running, took
     if let Some(url) = url {
         log::info(&format!("plugin/pocketbase:   open {url} in a browser and make a zone"));
     }
-    let program = std::env::args().next().unwrap_or_else(|| "zonda".into());
-    log::info(&format!("plugin/pocketbase:   or {program} import db.example.org --zone example.org"));
-    log::info(&format!("plugin/pocketbase:   then ask: dig @{server} -p {port} example.org SOA"));
+    let zone = example(database, &config.corefile);
+    log::info(&format!("plugin/pocketbase:   or {} import db.{zone} --zone {zone}", config.command));
+    log::info(&format!("plugin/pocketbase:   then ask: dig @{server} -p {port} {zone} SOA"));
     Ok(())
+}
+
+/// A zone that a database could hold: that of its block, if it is not the root.
+fn example(database: &Database, corefile: &Corefile) -> String {
+    let all = pocketbases(corefile, &|name| std::env::var(name).ok()).unwrap_or_default();
+    let of_it = all.iter().filter(|(_, one)| database.served_by.iter().any(|served| served.data_dir == one.data_dir));
+    let zone = of_it.flat_map(|(zones, _)| zones).find(|zone| zone.label_count() > 1).map(name::to_text);
+    zone.map_or_else(|| "example.org".into(), |zone| zone.trim_end_matches('.').to_owned())
 }
 
 /// A number of things in words: `1 zone`, `2 zones`.

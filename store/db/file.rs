@@ -58,8 +58,14 @@ pub(super) fn create(folder: &Path, path: &Path) -> Result<(), StoreError> {
 
 /// Makes a folder that is nobody else's.
 pub(super) fn make_folder(folder: &Path) -> Result<(), StoreError> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.map_err(|error| io_error(&folder.display().to_string(), &error))
+    let at = |error: io::Error| io_error(&folder.display().to_string(), &error);
+    let missing: Vec<_> = folder.ancestors().filter(|above| !above.as_os_str().is_empty() && !above.exists()).collect();
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(at)?;
+    for parent in missing.into_iter().filter_map(Path::parent) {
+        let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        fs::File::open(parent).and_then(|parent| parent.sync_all()).map_err(at)?;
+    }
+    Ok(())
 }
 
 /// Fills a new database file in one transaction.
