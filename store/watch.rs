@@ -33,8 +33,8 @@ pub trait Watch: Send + Sync {
     fn is_on(&self) -> bool;
 
     /// Takes what a commit changed, once it is durable and published and before its writers hear of it. The changes of
-    /// an edit stand in order of insertion of their rows. `None` if there are more than [`ROWS_MAX`]: who looks has to
-    /// look anew.
+    /// an edit stand in order of insertion of their rows. `None` if there are more than [`ROWS_MAX`], or they were not
+    /// gathered because it has been on only since the commit was begun: who looks has to look anew.
     fn changed(&self, changes: Option<&[RowChange]>);
 }
 

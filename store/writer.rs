@@ -15,7 +15,7 @@ use crate::settle::{Origin, Plan, Touched};
 use crate::stage::{Counters, Stage};
 use crate::store::Shared;
 use crate::tables::{self, NEXT_PLACE, NEXT_ZONE, REMOVED_OCTETS};
-use crate::watch::{ROWS_MAX, RowChange};
+use crate::watch::{ROWS_MAX, RowChange, Watch};
 use crate::{StoreError, Timestamp, removed};
 
 /// The way to the writing thread; dropping it waits until what is in the queue is done.
@@ -128,7 +128,7 @@ fn run(shared: &Shared, jobs: &Receiver<Job>) {
 /// Does all the work in one transaction and publishes it. An error is the verdict for all of it.
 fn commit(shared: &Shared, works: Vec<Work>) -> Result<Vec<Verdict>, StoreError> {
     let watching = shared.watching();
-    let (mut verdicts, changes, released, watched) = shared.db.write(|view| {
+    let (mut verdicts, changes, batch) = shared.db.write(|view| {
         let mut batch = Batch::new(shared, view, !watching.is_empty())?;
         let mut verdicts = Vec::with_capacity(works.len());
         for work in works {
@@ -139,9 +139,9 @@ fn commit(shared: &Shared, works: Vec<Work>) -> Result<Vec<Verdict>, StoreError>
         }
         let changes = batch.finish(view)?;
         let then = if batch.wrote { Then::Commit } else { Then::Abort };
-        Ok(((verdicts, changes, batch.released, batch.watched), then))
+        Ok(((verdicts, changes, batch), then))
     })?;
-    shared.release(&released);
+    shared.release(&batch.released);
     if !changes.is_empty() {
         let publish = shared.publish.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(publish) = publish.as_ref()
@@ -153,13 +153,25 @@ fn commit(shared: &Shared, works: Vec<Work>) -> Result<Vec<Verdict>, StoreError>
             }
         }
     }
-    if watched.as_ref().is_none_or(|changes| !changes.is_empty()) {
-        for watch in watching {
-            // It has no say in the verdicts.
-            let _ = catch_unwind(AssertUnwindSafe(|| watch.changed(watched.as_deref())));
-        }
+    if batch.wrote {
+        tell(shared, &watching, batch.watched.as_deref());
     }
     Ok(verdicts)
+}
+
+/// Tells those who look of rows that changed, which were gathered for those who were `watching`.
+fn tell(shared: &Shared, watching: &[Arc<dyn Watch>], changes: Option<&[RowChange]>) {
+    // They have no say in the verdicts.
+    let tell = |watch: &Arc<dyn Watch>, changes| drop(catch_unwind(AssertUnwindSafe(|| watch.changed(changes))));
+    if changes.is_none_or(|changes| !changes.is_empty()) {
+        watching.iter().for_each(|watch| tell(watch, changes));
+    }
+    // Who began to look while the commit was under way may have read what was there before it.
+    for watch in shared.watching() {
+        if !watching.iter().any(|told| Arc::ptr_eq(told, &watch)) {
+            tell(&watch, None);
+        }
+    }
 }
 
 /// Checks an edit as if it were applied now, and writes nothing.

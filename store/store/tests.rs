@@ -511,6 +511,12 @@ fn who_looks_is_told_of_each_row_that_changes_and_nobody_else_costs_anything() {
     assert_eq!(told(vec![many(100)]).0.len(), 103);
     assert_eq!(told(vec![many(ROWS_MAX + 200)]).0, [""; 0]);
     assert!(!looker.is_on(), "it was told that it is too much");
+    // Who begins to look while a commit is under way cannot be told of its rows: none were gathered.
+    let late = looker.clone();
+    store.publish_to(Box::new(move |_| late.1.store(true, Ordering::SeqCst)));
+    assert_eq!(told(vec![create("late A 192.0.2.1")]).0, [""; 0]);
+    assert!(!looker.is_on(), "it was told to look anew");
+    store.publish_to(Box::new(drop));
     drop(looker);
     drop(watch);
     store.apply(edit(vec![create("z A 192.0.2.1")])).unwrap();
