@@ -267,8 +267,8 @@ impl Pocketbase {
                 Change::Whole { apex, nodes } => (apex, Some(Zone::compile(apex, nodes, self.default_ttl))),
                 Change::Nodes { apex, nodes } => {
                     let current = staged.get(apex).cloned().unwrap_or_else(|| zones.get(apex).cloned());
-                    let next = current
-                        .map_or_else(|| Zone::compile(apex, nodes, self.default_ttl), |current| current.with(nodes));
+                    // Part of a zone is not the zone: without the rest its other names would get name errors.
+                    let next = current.map_or_else(|| Zone::withheld(apex), |current| current.with(nodes));
                     (apex, Some(next))
                 }
             };
@@ -343,3 +343,53 @@ const PUBLISH_EVERY: Duration = Duration::from_millis(250);
 
 /// Records that are compiled between two reports of progress.
 const PROGRESS_RECORDS: u64 = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use domain::base::iana::Rtype;
+    use store::edit::{NodeData, RrsetData};
+
+    use super::*;
+    use crate::zone::{Found, Question, answer};
+
+    /// A few nodes were taken for all of a zone that was not served, and the rest of it got name errors.
+    #[test]
+    fn part_of_a_zone_that_is_not_served_is_never_taken_for_all_of_it() {
+        let hub = Hub::new();
+        let set = hub.add();
+        let plugin = Pocketbase {
+            listen: SocketAddr::from(([0u16; 8], 0)),
+            tls: None,
+            data_dir: PathBuf::new(),
+            email: String::new(),
+            password: Password::new(""),
+            default_ttl: 30,
+            set,
+            hub: Arc::clone(&hub),
+            loaded: Arc::default(),
+        };
+        let apex = store::name::parse("example.org.", None).unwrap();
+        let rdata = store::types::rdata_from_text(Rtype::SOA, "ns host 1 1 1 1 60", Some(&apex)).unwrap();
+        let soa = RrsetData { rtype: Rtype::SOA, records: vec![(None, rdata)] };
+        let nodes = vec![NodeData { owner: apex.clone(), rrsets: vec![soa] }];
+        let found = |changes: &[Change]| {
+            plugin.publish(changes);
+            let message = [&[0; 5], &[1][..], &[0; 6], apex.as_slice(), &[0, 6, 0, 1]].concat();
+            let query = Query::read(&message).unwrap();
+            let mut buffer = [&message[..], &[0; 512]].concat();
+            let question = Question { name: &query.name, qtype: Rtype::SOA, dnssec_ok: false };
+            let snapshot = hub.current();
+            let zones = snapshot.set(set).unwrap();
+            answer(zones, None, question, &mut Response::new(&mut buffer, &query, 512))
+        };
+        let part = || Change::Nodes { apex: apex.clone(), nodes: nodes.clone() };
+        let removed = || Change::Removed { apex: apex.clone() };
+        let whole = || Change::Whole { apex: apex.clone(), nodes: nodes.clone() };
+        assert_eq!(found(&[part()]), Found::Withheld);
+        assert_eq!(found(&[part()]), Found::Withheld, "and so it stays");
+        assert_eq!(found(&[whole(), part()]), Found::Data);
+        assert_eq!(found(&[removed(), part()]), Found::Withheld);
+        assert_eq!(found(&[whole()]), Found::Data);
+        assert_eq!(found(&[part()]), Found::Data);
+    }
+}
