@@ -215,7 +215,7 @@ impl Db {
     }
 
     /// Changes the tables in one transaction, which is durable when this returns. If `work` says so, or after an error,
-    /// nothing of it is there, unless the disk cannot even be asked. Two at a time wait for each other.
+    /// nothing of it is there, unless that error is [`StoreError::Unsettled`]. Two at a time wait for each other.
     pub(crate) fn write<R>(
         &self,
         work: impl FnOnce(&mut dyn Write) -> Result<(R, Then), StoreError>,

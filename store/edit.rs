@@ -152,7 +152,7 @@ pub struct Turn {
     pub removed: usize,
 }
 
-/// Why an edit was refused; nothing of it was written.
+/// Why an edit was refused; nothing of it was written, unless it is [`StoreError::Unsettled`].
 #[derive(Debug, Error)]
 pub enum EditError {
     /// A row breaks a rule of DNS zones or of its type.
@@ -227,7 +227,8 @@ impl From<HistoryError> for EditError {
     }
 }
 
-/// A zone's new state, as those who serve it need it. Changes of one commit are given together.
+/// A zone's new state, as those who serve it need it. Changes of one commit are given together. After an edit whose fate
+/// was not known the zones are given again as they are, whether they have changed or not.
 pub enum Change {
     /// The zone is new or was replaced: all its nodes.
     Whole {

@@ -58,6 +58,13 @@ pub(crate) struct Touched {
     pub(crate) nodes: Option<Vec<NodeData>>,
 }
 
+impl Touched {
+    /// A zone that is given as it lies in the database, or that is gone.
+    pub(crate) fn whole(apex: &Name) -> Self {
+        Self { apex: apex.clone(), whole: true, owners: BTreeMap::new(), nodes: None }
+    }
+}
+
 /// Who asked for an edit and how it came in.
 pub(crate) struct Origin {
     /// The account, peer or file.
@@ -259,8 +266,7 @@ impl Plan {
         }
         self.removes.push((Table::Numbers, zone.number.to_be_bytes().to_vec()));
         self.removes.push((Table::Zones, key.to_vec()));
-        let touched = Touched { apex: zone.apex.clone(), whole: true, owners: BTreeMap::new(), nodes: None };
-        self.touched.insert(key.to_vec(), touched);
+        self.touched.insert(key.to_vec(), Touched::whole(&zone.apex));
         let mut gone: Vec<_> = zone.nodes.values().flat_map(|node| &node.before).map(|placed| &placed.row).collect();
         gone.sort_by_key(|row| row.rtype != Rtype::SOA);
         let header = zone.header.clone().or_else(|| zone.former.clone());

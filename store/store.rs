@@ -44,6 +44,10 @@ pub enum StoreError {
     /// The disk or the operating system reported an error.
     #[error("{0}")]
     Io(String),
+    /// The disk failed while an edit was being written, and it cannot be asked yet whether the edit took place. If it did,
+    /// it is served before another edit is acknowledged.
+    #[error("the disk failed while the change was being written, and whether it took place is not known yet: {0}")]
+    Unsettled(String),
     /// The program failed; the store goes on.
     #[error("{0}")]
     Internal(String),
@@ -184,7 +188,8 @@ impl Store {
     }
 
     /// Applies an edit: rules, one transaction with serial, digest and journal, publish, then the verdict. Blocks until
-    /// durable. Edits of several threads share a commit.
+    /// durable. Edits of several threads share a commit. After [`StoreError::Unsettled`] the store looks by itself, again and
+    /// again, until it knows what became of the edit, and publishes that; no edit is taken before.
     pub fn apply(&self, edit: Edit) -> Result<Applied, EditError> {
         self.writer.ask(Work::Edit(edit))
     }
@@ -401,7 +406,7 @@ impl Shared {
     }
 
     /// Withholds a zone from now on.
-    fn withhold(&self, key: &[u8]) {
+    pub(crate) fn withhold(&self, key: &[u8]) {
         let mut withheld = self.withheld.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::make_mut(&mut withheld).insert(key.to_vec());
     }

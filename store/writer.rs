@@ -1,12 +1,17 @@
 //! The one thread that writes. Edits wait in a queue; all that wait are taken together, each is checked and applied
 //! after the one before it, one commit makes them durable, one call publishes them, and each gets its own verdict.
+//!
+//! When the disk fails so badly that nobody can say whether a commit took place, the zones that it would have changed are
+//! unsettled: the thread looks again and again, and before it takes another edit it publishes them as the database then
+//! has them.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use crate::db::{Read, Table, Then, Write};
 use crate::edit::{Applied, Change, Edit, EditError, NodeData, Trial};
@@ -16,7 +21,7 @@ use crate::stage::{Counters, Stage};
 use crate::store::Shared;
 use crate::tables::{self, NEXT_PLACE, NEXT_ZONE, REMOVED_OCTETS};
 use crate::watch::{ROWS_MAX, RowChange, Watch};
-use crate::{StoreError, Timestamp, removed};
+use crate::{Name, StoreError, Timestamp, removed};
 
 /// The way to the writing thread; dropping it waits until what is in the queue is done.
 pub(crate) struct Writer {
@@ -97,15 +102,10 @@ impl Drop for Writer {
 
 /// Takes all that waits, again and again.
 fn run(shared: &Shared, jobs: &Receiver<Job>) {
-    while let Ok(first) = jobs.recv() {
-        let mut batch = vec![first];
-        while batch.len() < BATCH_MAX
-            && let Ok(job) = jobs.try_recv()
-        {
-            batch.push(job);
-        }
+    let mut unsettled = None;
+    while let Some(batch) = next(jobs, unsettled.is_some()) {
         let (works, replies): (Vec<_>, Vec<_>) = batch.into_iter().map(|job| (job.work, job.reply)).unzip();
-        let verdicts = catch_unwind(AssertUnwindSafe(|| commit(shared, works)));
+        let verdicts = catch_unwind(AssertUnwindSafe(|| commit(shared, works, &mut unsettled)));
         let verdicts = verdicts.unwrap_or_else(|_| {
             shared.db.close();
             Err(StoreError::Internal("a change failed in the program".into()))
@@ -125,10 +125,65 @@ fn run(shared: &Shared, jobs: &Receiver<Job>) {
     }
 }
 
-/// Does all the work in one transaction and publishes it. An error is the verdict for all of it.
-fn commit(shared: &Shared, works: Vec<Work>) -> Result<Vec<Verdict>, StoreError> {
+/// All that waits and goes into one commit, once there is something; `None` at the end. While a commit is unsettled the
+/// wait is short, and there may be nothing.
+fn next(jobs: &Receiver<Job>, is_unsettled: bool) -> Option<Vec<Job>> {
+    let first = match is_unsettled {
+        false => jobs.recv().ok()?,
+        true => match jobs.recv_timeout(SETTLE_EVERY) {
+            Ok(first) => first,
+            Err(RecvTimeoutError::Timeout) => return Some(Vec::new()),
+            Err(RecvTimeoutError::Disconnected) => return None,
+        },
+    };
+    let mut batch = vec![first];
+    while batch.len() < BATCH_MAX
+        && let Ok(job) = jobs.try_recv()
+    {
+        batch.push(job);
+    }
+    Some(batch)
+}
+
+/// The zones of a commit that may have taken place and is not published, with their order keys; `None` if there is none.
+type Unsettled = Option<Vec<(Vec<u8>, Name)>>;
+
+/// Publishes the zones of an unsettled commit as they are. Fails as long as the database cannot be read.
+fn settle(shared: &Shared, unsettled: &mut Unsettled) -> Result<(), StoreError> {
+    let Some(zones) = unsettled else { return Ok(()) };
+    let (changes, sound, damaged) = shared.db.read(|view| {
+        let (mut changes, mut sound, mut damaged) = (Vec::new(), Vec::new(), Vec::new());
+        for (key, apex) in &*zones {
+            // A disk that fails like this may have damaged pages, and not all of that is met with an error.
+            let change = catch_unwind(AssertUnwindSafe(|| change(view, key, Touched::whole(apex))));
+            match change.unwrap_or_else(|_| Err(tables::zone_damaged(key, "its records cannot be read"))) {
+                Ok(change) => {
+                    changes.push(change);
+                    sound.push(key.clone());
+                }
+                // It is served as it was, and no edit of it is taken.
+                Err(StoreError::Damaged(_)) => damaged.push(key.clone()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((changes, sound, damaged))
+    })?;
+    *unsettled = None;
+    shared.release(&sound);
+    damaged.iter().for_each(|key| shared.withhold(key));
+    let published = publish(shared, changes);
+    tell(shared, &shared.watching(), None);
+    published
+}
+
+/// Does all the work in one transaction and publishes it, after what is unsettled. An error is the verdict for all of it.
+fn commit(shared: &Shared, works: Vec<Work>, unsettled: &mut Unsettled) -> Result<Vec<Verdict>, StoreError> {
+    settle(shared, unsettled)?;
+    if works.is_empty() {
+        return Ok(Vec::new());
+    }
     let watching = shared.watching();
-    let (mut verdicts, changes, batch) = shared.db.write(|view| {
+    let written = shared.db.write(|view| {
         let mut batch = Batch::new(shared, view, !watching.is_empty())?;
         let mut verdicts = Vec::with_capacity(works.len());
         for work in works {
@@ -137,26 +192,43 @@ fn commit(shared: &Shared, works: Vec<Work>) -> Result<Vec<Verdict>, StoreError>
                 Work::Setting(key, value) => batch.setting(view, &key, value.as_deref()).map(|()| Ok(nothing()))?,
             });
         }
+        let zones = batch.zones();
         let changes = batch.finish(view)?;
         let then = if batch.wrote { Then::Commit } else { Then::Abort };
+        // From here on, until it is published or known not to be there.
+        *unsettled = batch.wrote.then_some(zones);
         Ok(((verdicts, changes, batch), then))
+    });
+    let (mut verdicts, changes, batch) = written.inspect_err(|error| {
+        if !matches!(error, StoreError::Unsettled(_)) {
+            *unsettled = None;
+        }
     })?;
     shared.release(&batch.released);
-    if !changes.is_empty() {
-        let publish = shared.publish.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(publish) = publish.as_ref()
-            && catch_unwind(AssertUnwindSafe(|| publish(changes))).is_err()
-        {
-            let message = "the change is stored but could not be served: the program failed over it";
-            for verdict in verdicts.iter_mut().filter(|verdict| verdict.is_ok()) {
-                *verdict = Err(StoreError::Internal(message.into()).into());
-            }
+    if let Err(error) = publish(shared, changes) {
+        for verdict in verdicts.iter_mut().filter(|verdict| verdict.is_ok()) {
+            *verdict = Err(error.clone().into());
         }
     }
+    *unsettled = None;
     if batch.wrote {
         tell(shared, &watching, batch.watched.as_deref());
     }
     Ok(verdicts)
+}
+
+/// Publishes what has been stored.
+fn publish(shared: &Shared, changes: Vec<Change>) -> Result<(), StoreError> {
+    let publish = shared.publish.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(publish) = publish.as_ref()
+        && !changes.is_empty()
+    {
+        catch_unwind(AssertUnwindSafe(|| publish(changes))).map_err(|_| {
+            let message = "the change is stored but could not be served: the program failed over it";
+            StoreError::Internal(message.into())
+        })?;
+    }
+    Ok(())
 }
 
 /// Tells those who look of rows that changed, which were gathered for those who were `watching`.
@@ -288,6 +360,11 @@ impl Batch {
         }
     }
 
+    /// The zones that are to be published, with their order keys.
+    fn zones(&self) -> Vec<(Vec<u8>, Name)> {
+        self.touched.iter().map(|(key, touched)| (key.clone(), touched.apex.clone())).collect()
+    }
+
     /// Writes the counters, and gathers what has to be published.
     fn finish(&mut self, view: &mut dyn Write) -> Result<Vec<Change>, StoreError> {
         if self.wrote {
@@ -334,6 +411,10 @@ const QUEUE_MAX: usize = 4_096;
 
 /// How many edits share a commit at most, which bounds how long the first of them waits.
 const BATCH_MAX: usize = 1_024;
+
+/// How long the thread waits before it looks again what became of a commit; shorter in the store's own tests, which are to
+/// be quick.
+const SETTLE_EVERY: Duration = Duration::from_millis(if cfg!(test) { 10 } else { 1_000 });
 
 /// Characters that history keeps of who asked for an edit.
 const WHO_CHARACTERS_MAX: usize = 255;

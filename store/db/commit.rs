@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{MutexGuard, PoisonError};
 
-use redb::{Database, Durability, ReadableDatabase, TableDefinition, TableError, WriteTransaction};
+use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition, TableError, WriteTransaction};
 
 use super::Db;
 use super::fault::{damaged, fault, io_error};
@@ -21,6 +21,15 @@ pub(super) struct Log {
     pub(super) wal: Option<Wal>,
     /// None can be made.
     is_impossible: bool,
+}
+
+/// By what a commit is known again after an error.
+#[derive(Clone, Copy)]
+enum Trace {
+    /// The mark that a database with a log has with it.
+    Mark(Mark),
+    /// Its number among those without a log.
+    Number(u64),
 }
 
 impl Db {
@@ -69,15 +78,15 @@ impl Db {
     }
 
     /// Makes a transaction durable: in the log, or where that has no room for the changes, with all that is in the log, in
-    /// the file. An error means that it is not there, unless the disk cannot even be asked.
+    /// the file. An error means that it is not there, except [`StoreError::Unsettled`]: the disk cannot even be asked.
     pub(super) fn commit(
         &self,
         transaction: WriteTransaction,
         changes: Option<Changes>,
         generation: u64,
     ) -> Result<(), StoreError> {
-        let mut mark = None;
-        let commit = || self.try_commit(transaction, changes, generation, &mut mark);
+        let mut trace = None;
+        let commit = || self.try_commit(transaction, changes, generation, &mut trace);
         let error = match catch_unwind(AssertUnwindSafe(commit)) {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(error)) => error,
@@ -86,26 +95,34 @@ impl Db {
         // What failed may have come as far as the disk all the same, and what is in memory may lack what the log has: what
         // the next open finds counts.
         self.close_opening(generation);
-        match mark {
-            Some(mark) if self.begin(|_| Ok(())).is_ok() && self.has(mark) => Ok(()),
-            _ => Err(error),
+        let Some(trace) = trace else { return Err(error) };
+        match self.begin(|database| self.has(database, trace)) {
+            Ok((true, _)) => Ok(()),
+            Ok((false, _)) => Err(error),
+            // Whoever opens it next may find it there.
+            Err(_) => Err(StoreError::Unsettled(error.to_string())),
         }
     }
 
     /// Whether the database that is open has this commit.
-    fn has(&self, mark: Mark) -> bool {
-        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = log.wal.as_ref().map(Wal::mark);
-        found.is_some_and(|found| found.id == mark.id && found.last >= mark.last)
+    fn has(&self, database: &Database, trace: Trace) -> Result<bool, StoreError> {
+        match trace {
+            Trace::Mark(mark) => {
+                let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+                let found = log.wal.as_ref().map(Wal::mark);
+                Ok(found.is_some_and(|found| found.id == mark.id && found.last >= mark.last))
+            }
+            Trace::Number(number) => Ok(read_number(database)? >= number),
+        }
     }
 
-    /// The same, without a look at what became of it after an error: `mark` is what the database has then if it is there.
+    /// The same, without a look at what became of it after an error: `trace` is set once it may have come to the disk.
     fn try_commit(
         &self,
         mut transaction: WriteTransaction,
         changes: Option<Changes>,
         generation: u64,
-        mark: &mut Option<Mark>,
+        trace: &mut Option<Trace>,
     ) -> Result<(), StoreError> {
         let mut log = self.log_of(generation)?;
         let is_new = log.wal.is_none() && !log.is_impossible;
@@ -117,11 +134,13 @@ impl Db {
         if let Some(wal) = &mut log.wal {
             let next = wal.next_mark();
             put_mark(&transaction, next)?;
-            *mark = Some(next);
+            *trace = Some(Trace::Mark(next));
             if changes.map_or(Ok(false), |changes| wal.append(changes)).map_err(|error| io_error(LOG_NAME, &error))? {
                 transaction.set_durability(Durability::None).map_err(fault)?;
                 return transaction.commit().map_err(fault);
             }
+        } else {
+            *trace = Some(Trace::Number(put_number(&transaction)?));
         }
         commit_to_file(transaction)?;
         log.wal.iter_mut().for_each(if is_new { Wal::count } else { Wal::restart });
@@ -184,6 +203,24 @@ fn put_mark(transaction: &WriteTransaction, mark: Mark) -> Result<(), StoreError
     table.insert((), &mark.encode()[..]).map(drop).map_err(fault)
 }
 
+/// The number of the last commit that was made without a log.
+fn read_number(database: &Database) -> Result<u64, StoreError> {
+    let transaction = database.begin_read().map_err(fault)?;
+    let table = match transaction.open_table(WITHOUT_LOG) {
+        Err(TableError::TableDoesNotExist(_)) => return Ok(0),
+        table => table.map_err(fault)?,
+    };
+    Ok(table.get(()).map_err(fault)?.map_or(0, |number| number.value()))
+}
+
+/// Counts a commit without a log; its number.
+fn put_number(transaction: &WriteTransaction) -> Result<u64, StoreError> {
+    let mut table = transaction.open_table(WITHOUT_LOG).map_err(fault)?;
+    let next = table.get(()).map_err(fault)?.map_or(0, |number| number.value()) + 1;
+    table.insert((), next).map_err(fault)?;
+    Ok(next)
+}
+
 /// The error of a log that is not what was written, with the way out.
 fn log_damaged(why: &str) -> StoreError {
     StoreError::Damaged(format!(
@@ -196,6 +233,9 @@ fn log_damaged(why: &str) -> StoreError {
 
 /// The table of the one [`Mark`], which is the file's own and in no back-up.
 const LOG: TableDefinition<'static, (), Octets> = TableDefinition::new("log");
+
+/// The table of the one number that counts commits without a log, in no back-up either.
+const WITHOUT_LOG: TableDefinition<'static, (), u64> = TableDefinition::new("without_log");
 
 /// The write-ahead log's name beside it.
 pub(super) const LOG_NAME: &str = "zonda.wal";

@@ -14,6 +14,7 @@ mod flips;
 mod full;
 mod log;
 mod power;
+mod unsettled;
 
 /// A disk in memory with the database file and its log; clones are the same disk.
 #[derive(Clone, Debug, Default)]
@@ -43,10 +44,21 @@ struct State {
     writes: Vec<(Part, Write)>,
     /// So many writes are carried out, then the power goes.
     power_left: Option<usize>,
+    /// How the synchronizations of each file fail.
+    sync_failures: [SyncFailures; 2],
     /// How the next write of the log fails.
     log_failure: Option<LogFailure>,
     /// So many octets fit into the database file; a log that is not there yet does not fit.
     room: Option<usize>,
+}
+
+/// How synchronizations fail: what was written before can be read all the same.
+#[derive(Clone, Copy, Debug, Default)]
+struct SyncFailures {
+    /// So many are carried out.
+    carried_out: usize,
+    /// So many of those after them fail.
+    failing: usize,
 }
 
 /// How a write of the log fails.
@@ -102,6 +114,15 @@ impl State {
     fn sync(&mut self, part: Part) -> io::Result<()> {
         if self.power_left == Some(0) {
             return Err(io::Error::other("no power"));
+        }
+        let SyncFailures { carried_out, failing } = &mut self.sync_failures[part as usize];
+        match (&*carried_out, &*failing) {
+            (0, 0) => {}
+            (0, _) => {
+                *failing -= 1;
+                return Err(ErrorKind::StorageFull.into());
+            }
+            _ => *carried_out -= 1,
         }
         self.synced[part as usize] = self.now[part as usize].clone();
         self.writes.retain(|(of, _)| *of != part);
@@ -253,13 +274,18 @@ fn name(text: &str) -> Name {
 
 /// An edit that adds a TXT record of so many octets.
 fn create(at: usize, text_octets: usize) -> Edit {
+    edit(vec![new(at, text_octets)])
+}
+
+/// The step that adds one.
+fn new(at: usize, text_octets: usize) -> Op {
     let apex = name("example.org.");
     let mut rdata = Vec::new();
     for _ in 0..text_octets.div_ceil(255) {
         rdata.push(255);
         rdata.extend_from_slice(&[b'x'; 255]);
     }
-    let new = NewRow {
+    Op::Create(NewRow {
         id: Some(at as u64 + 1),
         owner: name::parse(&format!("n{at}"), Some(&apex)).unwrap(),
         zone: apex,
@@ -267,8 +293,7 @@ fn create(at: usize, text_octets: usize) -> Edit {
         ttl: None,
         rdata: rdata.into(),
         written: None,
-    };
-    edit(vec![Op::Create(new)])
+    })
 }
 
 fn edit(ops: Vec<Op>) -> Edit {
