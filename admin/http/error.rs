@@ -86,6 +86,7 @@ impl ApiError {
             StoreError::Full => {
                 Self::new(StatusCode::INSUFFICIENT_STORAGE, "The disk of the server is full, nothing was written.")
             }
+            StoreError::Unsettled(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, UNSETTLED),
             // Which zone it is decides what to do about it.
             StoreError::Damaged(why) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, sentence(why)),
             _ => error,
@@ -208,6 +209,10 @@ fn field_name(field: Faulty) -> &'static str {
     }
 }
 
+/// What is said of a change that may be there or not.
+const UNSETTLED: &str = "The disk of the server failed while the change was being written, and whether it took place is not \
+                         known yet: if it did, it will be served. Look before trying again.";
+
 /// Says nothing on purpose: the log knows more, or the client has sent what cannot be read.
 pub(super) const MALFORMED: &str = "Something went wrong while processing your request.";
 
@@ -219,6 +224,8 @@ mod tests {
     fn damage_is_told_with_the_name_of_the_zone_and_other_trouble_is_not() {
         let damaged = ApiError::store(&StoreError::Damaged("the zone example.org. is damaged: a page".into()));
         assert_eq!((damaged.status.as_u16(), &*damaged.message), (500, "The zone example.org. is damaged: a page."));
+        let unsettled = ApiError::store(&StoreError::Unsettled("/var/lib/zonda: gone".into()));
+        assert_eq!((unsettled.status.as_u16(), &*unsettled.message), (500, UNSETTLED));
         let other = ApiError::store(&StoreError::Io("/var/lib/zonda: gone".into()));
         assert_eq!((other.status.as_u16(), &*other.message), (500, MALFORMED));
     }

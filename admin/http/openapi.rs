@@ -307,7 +307,7 @@ const ERRORS: &[(u16, &str)] = &[
     (409, "It is there already."),
     (412, "The zone has another serial than If-Match says."),
     (413, "The body is too large."),
-    (500, "The server failed, or what it has stored is damaged."),
+    (500, "The server failed, or what it has stored is damaged; `message` says so if a change may have taken place."),
     (503, "There is too much of this at once."),
     (507, "The disk of the server is full; nothing was written."),
 ];
