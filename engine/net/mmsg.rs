@@ -20,7 +20,7 @@ use super::orders::Orders;
 use super::socket::Endpoint;
 use super::stop::Stop;
 use super::worker::{PacketIo, Taken, Wait};
-use super::{AHEAD, Batch};
+use super::{AHEAD, Batch, Responder};
 
 /// The way in over `recvmmsg`, for one thread.
 pub(super) struct Mmsg {
@@ -197,9 +197,11 @@ impl PacketIo for Mmsg {
         Ok(())
     }
 
-    fn take(&mut self, batch: &mut impl Batch, tally: &mut WorkerTotals) -> Taken {
+    fn take(&mut self, responder: &mut impl Responder, tally: &mut WorkerTotals) -> Taken {
         let mut taken = Taken::default();
-        self.answer_batch(batch, true, tally);
+        if self.batch.received > 0 {
+            self.answer_batch(&mut responder.batch(), true, tally);
+        }
         self.more = false;
         taken.stop = self.polled[0].revents != 0;
         taken.orders = self.polled[1].revents != 0;
@@ -213,7 +215,7 @@ impl PacketIo for Mmsg {
                     taken.datagrams += received as u64;
                     self.more |= received == BATCH;
                     self.batch = Received { socket: index, received, ..Received::default() };
-                    self.answer_batch(batch, false, tally);
+                    self.answer_batch(&mut responder.batch(), false, tally);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => tally.errors += u64::from(error.kind() != io::ErrorKind::Interrupted),

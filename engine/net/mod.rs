@@ -74,7 +74,7 @@ pub trait Responder {
     where
         Self: 'r;
 
-    /// Begins a batch: the moment to look for a new snapshot.
+    /// Begins a batch, all of which has been received: the moment to look for a new snapshot.
     fn batch(&mut self) -> Self::Batch<'_>;
 
     /// What TCP clients of a listener may take, where that differs from [`StreamLimits`].
@@ -179,6 +179,19 @@ impl<F: FnMut(&mut [u8], usize, &Arrival) -> Option<usize>> Batch for F {
     #[inline]
     fn answer(&mut self, _: usize, buffer: &mut [u8], len: usize, arrival: &Arrival) -> Option<usize> {
         self(buffer, len, arrival)
+    }
+}
+
+/// What needs nothing else either.
+impl<F: FnMut(&mut [u8], usize, &Arrival) -> Option<usize>> Responder for F {
+    type Batch<'r>
+        = &'r mut Self
+    where
+        Self: 'r;
+
+    #[inline]
+    fn batch(&mut self) -> &mut Self {
+        self
     }
 }
 

@@ -64,7 +64,7 @@ use super::orders::Orders;
 use super::socket::Endpoint;
 use super::stop::Stop;
 use super::worker::{PacketIo, Taken, Wait};
-use super::{Batch, LISTENERS_MORE};
+use super::{Batch, LISTENERS_MORE, Responder};
 
 /// The way in over io_uring, for one thread: it must be used on the thread that made it.
 pub(super) struct Ring {
@@ -207,11 +207,14 @@ impl PacketIo for Ring {
         }
     }
 
-    fn take(&mut self, batch: &mut impl Batch, tally: &mut WorkerTotals) -> Taken {
+    fn take(&mut self, responder: &mut impl Responder, tally: &mut WorkerTotals) -> Taken {
         let mut taken = Taken::default();
         // What answering panicked about in the turn before.
         self.buffers.give_back();
         let (_, mut submissions, mut completions) = self.ring.split();
+        // What is received from here on is seen in the next turn: `completions` ends where it ended when it was made, and
+        // with deferred task run the kernel adds to it within `io_uring_enter` only.
+        let batch = &mut responder.batch();
         // What a panic left over goes one by one, so that none of it can stop the others.
         let mut alone = !self.window.is_empty();
         loop {

@@ -12,7 +12,7 @@ use super::error::Plain;
 use super::orders::{Order, Orders};
 use super::socket::Endpoint;
 use super::stop::Stop;
-use super::{Batch, Responder, Responders};
+use super::{Responder, Responders};
 use crate::log;
 
 /// A way to get datagrams in and answers out, on one thread.
@@ -25,9 +25,12 @@ pub(super) trait PacketIo {
 
     /// Has every datagram that has come answered, and adds to `tally` what happened.
     ///
-    /// When `batch` panics, the message it was about is lost and `take` may be called again, with another batch, for the
-    /// others.
-    fn take(&mut self, batch: &mut impl Batch, tally: &mut WorkerTotals) -> Taken;
+    /// A batch begins only after all that it answers has been received. What is asked once an edit has been acknowledged
+    /// is thus never answered from the snapshot of before.
+    ///
+    /// When the responder panics, the message it was about is lost and `take` may be called again, with another responder,
+    /// for the others.
+    fn take(&mut self, responder: &mut impl Responder, tally: &mut WorkerTotals) -> Taken;
 
     /// Takes datagrams from another socket, too.
     fn open(&mut self, endpoint: Endpoint) -> io::Result<()>;
@@ -134,7 +137,7 @@ where
     loop {
         let mut tally = WorkerTotals::default();
         // Nothing that a panic leaves half done is used again: the responder is made anew, `take` promises to go on.
-        let result = catch_unwind(AssertUnwindSafe(|| io.take(&mut responder.batch(), &mut tally)));
+        let result = catch_unwind(AssertUnwindSafe(|| io.take(responder, &mut tally)));
         match result {
             Ok(taken) => {
                 counters.add(&tally);
@@ -178,5 +181,129 @@ pub(super) fn pin(cpu: usize) {
     let mut set = CpuSet::new();
     if set.set(cpu).is_ok() {
         sched_setaffinity(Pid::from_raw(0), &set).ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, UdpSocket};
+    use std::sync::Arc;
+
+    use super::super::mmsg::Mmsg;
+    use super::super::ring::{Features, Ring};
+    use super::super::{Arrival, Batch};
+    use super::*;
+
+    /// Some sockets, and a client of each.
+    fn sockets(count: usize) -> (Vec<Endpoint>, Arc<[UdpSocket]>) {
+        let pair = |listener| {
+            let [served, client] = [(); 2].map(|()| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a socket"));
+            let local = served.local_addr().expect("an address");
+            client.connect(local).expect("connect");
+            client.set_nonblocking(true).expect("an option");
+            (Endpoint { socket: Arc::new(served.into()), listener, local, wildcard: false }, client)
+        };
+        let (endpoints, clients): (_, Vec<_>) = (0..count).map(pair).unzip();
+        (endpoints, clients.into())
+    }
+
+    /// The way in over io_uring.
+    fn ring(endpoints: Vec<Endpoint>, orders: &Orders, stop: &Stop) -> Ring {
+        Ring::open(endpoints, orders, stop, Features { send_addr: false }).expect("a ring")
+    }
+
+    /// Numbers its batches, and has each begin with a message to every socket that tells its number.
+    #[derive(Clone)]
+    struct Numbered {
+        number: u16,
+        clients: Arc<[UdpSocket]>,
+    }
+
+    impl Numbered {
+        /// Sends a message to every socket.
+        fn send(&self) {
+            let [high, low] = self.number.to_be_bytes();
+            for client in self.clients.iter() {
+                client.send(&[high, low, 0, 0]).expect("send");
+            }
+        }
+    }
+
+    impl Responder for Numbered {
+        type Batch<'r> = &'r Self;
+
+        fn batch(&mut self) -> &Self {
+            self.number += 1;
+            self.send();
+            self
+        }
+    }
+
+    impl Batch for &Numbered {
+        fn answer(&mut self, _: usize, buffer: &mut [u8], len: usize, _: &Arrival) -> Option<usize> {
+            buffer[2..4].copy_from_slice(&self.number.to_be_bytes());
+            Some(len)
+        }
+    }
+
+    impl Responders for Numbered {
+        type R = Self;
+
+        fn responder(&self) -> Self {
+            self.clone()
+        }
+    }
+
+    /// What is asked after a batch has begun is answered by a later one.
+    fn begins_after_receiving<P: PacketIo>(open: impl Fn(Vec<Endpoint>, &Orders, &Stop) -> P) {
+        let (orders, stop) = (Orders::new().expect("orders"), Stop::new().expect("a pipe"));
+        let (endpoints, clients) = sockets(3);
+        let mut io = open(endpoints, &orders, &stop);
+        let responders = Numbered { number: 0, clients };
+        let (mut responder, counters) = (responders.responder(), WorkerCounters::default());
+        responders.send();
+        while responder.number < 20 {
+            io.wait(Wait::Look).expect("looks");
+            turn(&mut io, &mut responder, &responders, &counters);
+        }
+        io.wait(Wait::Look).expect("sends");
+        for (socket, client) in responders.clients.iter().enumerate() {
+            let (mut answers, mut answer) = (0, [0; 4]);
+            while client.recv(&mut answer).is_ok() {
+                let [asked, answered] = [0, 2].map(|at| u16::from_be_bytes([answer[at], answer[at + 1]]));
+                assert!(asked < answered, "socket {socket}: asked in batch {asked}, answered in batch {answered}");
+                answers += 1;
+            }
+            assert!(answers > 0, "socket {socket}: no answers");
+        }
+    }
+
+    /// An edit that has been acknowledged was seen by none but the sockets that were read first: the others were answered
+    /// from the snapshot of before, even if they were asked behind it.
+    #[test]
+    fn a_batch_begins_after_receiving() {
+        begins_after_receiving(ring);
+        begins_after_receiving(Mmsg::open);
+    }
+
+    /// Stopping answers what has arrived at each socket, be it several batches.
+    fn drains<P: PacketIo>(open: impl Fn(Vec<Endpoint>, &Orders, &Stop) -> P) {
+        let (orders, stop) = (Orders::new().expect("orders"), Stop::new().expect("a pipe"));
+        let (endpoints, clients) = sockets(3);
+        let io = open(endpoints, &orders, &stop);
+        for client in clients.iter().cycle().take(450) {
+            client.send(&[0; 12]).expect("send");
+        }
+        stop.ask(Duration::from_secs(20));
+        let (responders, counters) = (Numbered { number: 0, clients: Arc::new([]) }, WorkerCounters::default());
+        run(io, &responders, &counters, &orders, &stop).expect("runs");
+        assert_eq!((counters.read().received, counters.read().answered), (450, 450));
+    }
+
+    /// None of many sockets is left with a question.
+    #[test]
+    fn stopping_drains_every_socket() {
+        drains(ring);
+        drains(Mmsg::open);
     }
 }
