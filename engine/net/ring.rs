@@ -84,6 +84,8 @@ pub(super) struct Ring {
     features: Features,
     /// The completions that are being worked on.
     window: Window,
+    /// Signs that have been seen; outlive a `take` only when answering panicked behind them.
+    signs: Taken,
 }
 
 /// The message of a SENDMSG: stays in place from start to end.
@@ -132,6 +134,7 @@ impl Ring {
             bell: orders.fd().as_raw_fd(),
             features,
             window: Window::default(),
+            signs: Taken::default(),
         };
         ring.watch(stop.fd().as_raw_fd(), Kind::Stop);
         ring.watch(ring.bell, Kind::Orders);
@@ -244,11 +247,11 @@ impl PacketIo for Ring {
                 let id = match self.buffers.completed(completion, tally) {
                     Step::Answer(id) => id,
                     Step::Stop => {
-                        taken.stop = true;
+                        self.signs.stop = true;
                         continue;
                     }
                     Step::Orders => {
-                        taken.orders = true;
+                        self.signs.orders = true;
                         continue;
                     }
                     Step::Nothing => continue,
@@ -297,6 +300,8 @@ impl PacketIo for Ring {
             alone = false;
         }
         drop((submissions, completions));
+        (taken.stop, taken.orders) = (self.signs.stop, self.signs.orders);
+        self.signs = Taken::default();
         self.buffers.publish();
         if !self.buffers.all_armed() {
             // A socket that fails and fails again must not keep the core busy.

@@ -286,6 +286,57 @@ mod tests {
         begins_after_receiving(Mmsg::open);
     }
 
+    /// Panics over every message.
+    struct Panics;
+
+    impl Responder for Panics {
+        type Batch<'r> = fn(&mut [u8], usize, &Arrival) -> Option<usize>;
+
+        fn batch(&mut self) -> Self::Batch<'_> {
+            |_, _, _| panic!("asked for")
+        }
+    }
+
+    impl Responders for Panics {
+        type R = Self;
+
+        fn responder(&self) -> Self {
+            Self
+        }
+    }
+
+    /// Signs that are seen before answering panics are passed on, and the bell is heard again.
+    fn passes_on_signs<P: PacketIo>(open: impl Fn(Vec<Endpoint>, &Orders, &Stop) -> P) {
+        let (orders, stop) = (Orders::new().expect("orders"), Stop::new().expect("a pipe"));
+        let (endpoints, clients) = sockets(1);
+        let mut io = open(endpoints, &orders, &stop);
+        let counters = WorkerCounters::default();
+        let mut next = || {
+            orders.give(Order::Close(0));
+            clients[0].send(&[0; 12]).expect("send");
+            let (before, mut signs) = (counters.read().panics, (false, false));
+            while counters.read().panics == before {
+                io.wait(Wait::ForEvent).expect("waits");
+                let taken = turn(&mut io, &mut Panics, &Panics, &counters);
+                signs = (signs.0 | taken.stop, signs.1 | taken.orders);
+            }
+            assert_eq!(orders.take().len(), 1);
+            signs
+        };
+        assert_eq!(next(), (false, true));
+        assert_eq!(next(), (false, true), "the bell is heard once only");
+        stop.ask(Duration::ZERO);
+        assert_eq!(next(), (true, true));
+        assert_eq!(counters.read().panics, 3);
+    }
+
+    /// A panic behind the sign to stop, or behind an order, made a worker over io_uring deaf to it: it went on for ever.
+    #[test]
+    fn a_panic_hides_no_sign() {
+        passes_on_signs(ring);
+        passes_on_signs(Mmsg::open);
+    }
+
     /// Stopping answers what has arrived at each socket, be it several batches.
     fn drains<P: PacketIo>(open: impl Fn(Vec<Endpoint>, &Orders, &Stop) -> P) {
         let (orders, stop) = (Orders::new().expect("orders"), Stop::new().expect("a pipe"));
