@@ -125,7 +125,8 @@ impl Serving {
         log::set_debug(services.debug);
         self.housekeeping = housekeeping;
         self.show_databases(&databases);
-        self.databases = databases;
+        let former = std::mem::replace(&mut self.databases, databases);
+        self.forget(former);
         self.watch = Watch::new(corefile, services.reload);
         self.services = ready.services;
         Ok(())

@@ -339,6 +339,14 @@ impl Serving {
         self.insight.set_databases(databases.iter().map(|database| database.folder.clone()).collect());
     }
 
+    /// Has the stores of databases that are served no longer tell nobody of commits: the places of their zones are going to
+    /// be others'.
+    pub(crate) fn forget(&self, former: Vec<Database>) {
+        for gone in former.iter().filter(|former| !self.databases.iter().any(|now| now.folder == former.folder)) {
+            gone.told.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+    }
+
     /// Has the stores tell those of commits that serve now, and nobody else.
     pub(crate) fn tell_of_commits(&self) {
         for database in &self.databases {

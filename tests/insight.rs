@@ -57,11 +57,23 @@ fn an_answer_over_http_is_the_one_on_the_wire_with_the_way_to_it() {
 #[test]
 fn a_token_explains_the_names_of_its_zones_alone() {
     let mut site = Site::start();
+    for zone in ["example.org", "example.net"] {
+        assert_eq!(site.call("POST", "/api/zonda/zones", Some(&json!({"zone": zone}))).0, 201);
+    }
+    let alias = json!({"ttl": 60, "records": [{"content": "www.example.net."}]});
+    assert_eq!(site.call("PUT", "/api/zonda/zones/example.org/rrsets/alias/CNAME", Some(&alias)).0, 200);
+    let steps = |site: &Site| {
+        let (status, body) = site.call("GET", "/api/zonda/explain?name=alias.example.org", None);
+        assert_eq!(status, 200, "{body}");
+        body["path"]["steps"].as_array().unwrap().len()
+    };
+    assert_eq!(steps(&site), 2);
     let token = json!({"name": "org", "scope": "read", "zones": ["example.org"]});
     let (_, token) = site.call("POST", "/api/zonda/tokens", Some(&token));
     site.token = token["token"].as_str().unwrap().into();
     assert_eq!(site.call("GET", "/api/zonda/explain?name=www.example.org", None).0, 200);
     assert_eq!(site.call("GET", "/api/zonda/explain?name=www.example.net", None).0, 403);
+    assert_eq!(steps(&site), 1, "an alias leads out of its zones");
 }
 
 #[test]

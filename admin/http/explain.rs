@@ -234,7 +234,11 @@ pub(super) async fn get(call: Call) -> Result<Reply, ApiError> {
     };
     let rtype = question.rtype;
     let explained = call.site.blocking(move |_| explain::explain(&insight.switch, &question)).await?;
-    let explained = explained.map_err(|why| ApiError::internal(&why))?;
+    let mut explained = explained.map_err(|why| ApiError::internal(&why))?;
+    // An alias may lead on to zones that the token is not for.
+    for asked in &mut explained.trace.asked {
+        asked.steps.retain(|step| call.covers(&step.zone));
+    }
     let path = path(&explained, rtype);
     Reply::of(&Explained { question: asked, answer: explained.answer.map(|given| answer(given, explained.took)), path })
 }
