@@ -27,7 +27,7 @@ pub enum NetError {
         /// Which step failed, and why.
         reason: String,
     },
-    /// A thread could not be started or could not prepare its sockets.
+    /// A thread could not be started, could not prepare its sockets, or panicked.
     #[error("{thread}: {}", Plain(source))]
     Thread {
         /// The thread's name.

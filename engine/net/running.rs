@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{Shutdown, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -194,7 +195,9 @@ impl Running {
             let ready = Box::new(move || {
                 sender.send(Ok(())).ok();
             });
-            if let Err(source) = work(ready) {
+            // What a panic leaves half done is not used again: all of it is dropped, but for counters.
+            let ended = catch_unwind(AssertUnwindSafe(|| work(ready)));
+            if let Err(source) = ended.unwrap_or_else(|_| Err(io::Error::other("panicked"))) {
                 reports.send(Err(NetError::Thread { thread, source })).ok();
             }
         };
@@ -292,7 +295,7 @@ impl Running {
     }
 
     /// What has ended a thread before its time, if anything has since it was last asked. It means that the kernel no
-    /// longer does what it did at the start; the other threads go on.
+    /// longer does what it did at the start, or that the thread panicked beside any message; the other threads go on.
     pub fn failure(&self) -> Option<NetError> {
         self.report(|reports| reports.try_recv().ok())?.err()
     }

@@ -117,6 +117,45 @@ fn stop_drains() {
     }
 }
 
+/// Cannot be made on the thread of this name.
+struct BrokenOn(&'static str);
+
+impl Responders for BrokenOn {
+    type R = Echo;
+
+    fn responder(&self) -> Echo {
+        assert!(thread::current().name() != Some(self.0), "asked for");
+        Echo
+    }
+}
+
+/// A thread that panics before it is ready was waited for as long as the others ran; it is told as what ends one early.
+#[test]
+fn a_thread_that_panics_is_told() {
+    for io in WAYS {
+        let listeners = [Listener::plain(([127, 0, 0, 1], 0).into())];
+        for (name, told) in [("zonda-streams", "streams: panicked"), ("zonda-secure", "secure: panicked")] {
+            let (done, started) = std::sync::mpsc::channel();
+            thread::spawn(move || done.send(start(&listeners, BrokenOn(name), &options(io)).map(drop)));
+            let error = started.recv_timeout(PATIENCE).expect("it gives up").expect_err("it says why");
+            assert_eq!(error.to_string(), told);
+        }
+        // A worker is ready before it makes what answers.
+        let failure = match start(&listeners, BrokenOn("zonda-udp-1"), &options(io)) {
+            Ok(running) => {
+                let mut failure = None;
+                until("told", || {
+                    failure = running.failure();
+                    failure.is_some()
+                });
+                failure.expect("it says why")
+            }
+            Err(error) => error,
+        };
+        assert_eq!(failure.to_string(), "udp-1: panicked");
+    }
+}
+
 /// A taken address is said with transport, address and step; `Auto` takes io_uring where it is to be had.
 #[test]
 fn errors_and_choice() {
