@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -313,6 +314,8 @@ fn write_to(path: &Path, text: &[u8]) -> Result<(), String> {
     let whole = WholeFile::at(path)?;
     std::fs::write(whole.part(), text).map_err(at)?;
     if let Some(old) = old {
+        // Who may read the old one may read this one; to give it to its owner takes a privilege.
+        let _ = std::os::unix::fs::chown(whole.part(), Some(old.uid()), Some(old.gid()));
         std::fs::set_permissions(whole.part(), old.permissions()).map_err(at)?;
     }
     whole.finish().map(|_| ())

@@ -181,6 +181,13 @@ fn a_back_up_is_made_from_the_server_and_from_the_folder_and_is_restored() {
     good(&["export", "example.org", "--output", "exported"]);
     assert!(read("exported") == text);
     assert_eq!(std::fs::metadata(folder.join("exported")).unwrap().permissions().mode() & 0o777, 0o640);
+    // Where that can be tried: it stays its owner's.
+    use std::os::unix::fs::{MetadataExt, chown};
+    if chown(folder.join("exported"), Some(1), Some(1)).is_ok() {
+        good(&["export", "example.org", "--output", "exported"]);
+        let now = std::fs::metadata(folder.join("exported")).unwrap();
+        assert_eq!((now.uid(), now.gid(), now.mode() & 0o777), (1, 1, 0o640));
+    }
     std::fs::create_dir(folder.join("exported.part")).unwrap();
     bad(&["export", "example.org", "--output", "exported"], "exported: Is a directory");
     assert!(read("exported") == text);
