@@ -141,6 +141,40 @@ test('an address takes its PTR record along where the reverse zone is served', a
   sound(page);
 });
 
+test('a PTR record that somebody else has made meanwhile is not overwritten', async () => {
+  await seed(server);
+  await logIn(page, '#/zones/example.org.');
+  await page.getByRole('button', { name: 'New record' }).click();
+  await dialog().getByLabel('Name', { exact: true }).fill('host');
+  await dialog().getByLabel('IPv4 address').fill('192.0.2.77');
+  await dialog().getByText('77.2.0.192.in-addr.arpa.').waitFor();
+  await dialog().getByRole('button', { name: 'Stage the record' }).click();
+  await dialog().waitFor({ state: 'detached' });
+  await server.api('PUT', '/zonda/zones/2.0.192.in-addr.arpa./rrsets/77.2.0.192.in-addr.arpa./PTR', { ttl: 60, records: [{ content: 'theirs.example.org.' }] });
+  await page.getByRole('button', { name: 'Review and apply' }).click();
+  await dialog().getByText('Somebody else has changed this').waitFor();
+  await dialog().locator('.three').getByText('theirs.example.org.').waitFor();
+  await dialog().getByRole('button', { name: 'Go on with these' }).click();
+  await dialog().getByText(/records in/).waitFor();
+  await dialog().getByRole('button', { name: 'Apply' }).click();
+  await dialog().waitFor({ state: 'detached' });
+  assert.deepEqual(await server.dig('host.example.org'), ['192.0.2.77']);
+  assert.deepEqual(await server.dig('77.2.0.192.in-addr.arpa', 'PTR'), ['theirs.example.org.']);
+  sound(page);
+});
+
+test('a record that is changed while its form is open is not put beside the new one', async () => {
+  await seed(server);
+  await logIn(page, '#/zones/example.org.');
+  await row('192.0.2.90').getByRole('button', { name: 'Edit' }).click();
+  await dialog().getByLabel('IPv4 address').fill('203.0.113.1');
+  await server.api('PUT', '/zonda/zones/example.org./rrsets/www.example.org./A', { ttl: 60, records: [{ content: '203.0.113.2' }] });
+  await row('203.0.113.2').waitFor();
+  await dialog().getByRole('button', { name: 'Stage the edit' }).click();
+  await dialog().getByText('Somebody else has changed this record meanwhile.').waitFor();
+  sound(page);
+});
+
 test('a PTR record is for the address that stands in the form, not for one on the way to it', async () => {
   // 192.0.2.6 stood there long enough to be looked up; the second 6 came just before the form was sent.
   await seed(server);

@@ -6,6 +6,7 @@
 
 import { useEffect, useRef, useState } from '../vendor/preact.js';
 import { eventReader, patience } from '../logic/events.js';
+import { canonical } from '../logic/names.js';
 import { call, send } from './api.js';
 
 /** @typedef {"closed" | "opening" | "open" | "lost"} State */
@@ -105,7 +106,9 @@ async function listen(outer, opened) {
           await call('POST', '/api/realtime', { body: { clientId, subscriptions: [TOPIC] }, signal: inner.signal });
           opened();
         } else if (event.startsWith('coredns_records/')) {
-          gather(JSON.parse(data).record?.zone);
+          const zone = JSON.parse(data).record?.zone;
+          // As its writer wrote it.
+          gather(zone && canonical(zone));
         }
       },
       () => {

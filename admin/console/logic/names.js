@@ -49,7 +49,9 @@ export function toAscii(name) {
   // Dots of other scripts stand for a dot (UTS #46).
   return name.replace(/[。．｡]/g, '.').replace(/[^.\\\s"]*[^\x00-\x7f][^.\\\s"]*/g, (label) => {
     try {
-      return new URL(`http://${label}/`).hostname;
+      const { hostname } = new URL(`http://${label}/`);
+      // What ends a host in an address, or is read as an IPv4 address, is no label.
+      return /[/?#@:%]/.test(label) || hostname.includes('.') ? label : hostname;
     } catch {
       return label;
     }

@@ -4,7 +4,7 @@
  * A type that has no row is written as a zone file has it; the server knows them all, and has the last word.
  */
 import { absolute, faultOfName, ipv6Groups, isIpv4, toAscii, toUnicode } from './names.js';
-import { chunks, octetsOf, quoted, readable, words } from './text.js';
+import { CHUNK_MAX, chunks, octetsOf, quoted, readable, words } from './text.js';
 
 /**
  * @typedef {object} Kind what a field holds
@@ -143,7 +143,10 @@ export function read(type, content) {
   if (rows.length === 1 && rows[0].kind === 'rest') return { [rows[0].name]: content };
   if (!parts) return null;
   if (rows[0].kind === 'text') {
-    const octets = parts.flatMap((part) => [...octetsOf(part)]);
+    const strings = parts.map(octetsOf);
+    // Strings that mean something each (RFC 6763 §6.1) are not to become one.
+    if (strings.slice(0, -1).some((string) => string.length !== CHUNK_MAX)) return null;
+    const octets = strings.flatMap((string) => [...string]);
     return { [rows[0].name]: readable(new Uint8Array(octets)) };
   }
   const last = rows[rows.length - 1];

@@ -9,6 +9,7 @@ import { Badge, Button, Check, Copy, Empty, Failure, Field, Head } from '../lib/
 import { useKeys } from '../lib/keys.js';
 import { useLive } from '../lib/live.js';
 import { go, href } from '../lib/router.js';
+import { toAscii } from '../logic/names.js';
 
 /**
  * @typedef {{ name: string, ttl: number, class: string, type: string, data: string }} Record
@@ -35,7 +36,7 @@ export function Ask({ query }) {
   useLive(reload);
   useKeys([['/', 'Go to the name', () => /** @type {any} */ (document.querySelector('main [name=name]'))?.select()]]);
   const ask = (/** @type {any} */ more = {}) => {
-    if (name.trim()) go('/ask', { ...query, name: name.trim(), type: type.trim() || 'A', ...more });
+    if (name.trim()) go('/ask', { ...query, name: toAscii(name.trim()), type: type.trim() || 'A', ...more });
     setTurn(turn + 1);
   };
   const submit = (/** @type {Event} */ event) => {

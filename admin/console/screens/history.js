@@ -41,7 +41,7 @@ function Recent({ query }) {
   const search = query.search ?? '';
   const all = /** @type {Change[]} */ (data?.history ?? []);
   const wanted = search.toLowerCase();
-  const shown = all.filter(({ zone, who, api }) => [zone, who, apiName(api)].some((text) => text?.toLowerCase().includes(wanted)));
+  const shown = all.filter(({ zone, who, api }) => [zone, toUnicode(zone ?? ''), who, apiName(api)].some((text) => text?.toLowerCase().includes(wanted)));
   const hasMore = all.length === most && most < MOST;
   return html`<${Head} title="History" aside=${data && `the last ${count(all.length)} changes of all zones`}>
       <${Search} label="Filter by zone, person or API" value=${search} onValue=${(/** @type {string} */ text) => amend({ search: text })} />

@@ -112,7 +112,12 @@ const shared = (values, type) => Object.fromEntries(fieldsOf(type).flatMap(({ na
 async function stageRecord({ zone, row, draft, serial, rrsets, name, type, content, ttl, ptr }) {
   /** @type {Draft} */
   let next = draft;
-  const place = { name, type };
+  if (row) {
+    const { now } = await valueNow(zone, next, rrsets, row);
+    if (!now?.contents.includes(row.content)) throw new Error('Somebody else has changed this record meanwhile. Close this form and look again.');
+  }
+  const elsewhere = row && draft.edits[row.key]?.zone;
+  const place = { ...(elsewhere && { zone: elsewhere }), name, type };
   if (row && row.key !== keyOf(place)) next = await without(zone, next, serial, rrsets, row);
   const { before, now } = await valueNow(zone, next, rrsets, place);
   const others = (now?.contents ?? []).filter((/** @type {string} */ one) => !(row && row.key === keyOf(place) && one === row.content));

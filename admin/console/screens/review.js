@@ -18,20 +18,30 @@ import { served } from './record-form.js';
 /** @param {{ zone: string, draft: Draft, onDraft: (draft: Draft) => void, onClose: () => void, onApplied: (report: any, edit: any) => void }} props */
 export function Review({ zone, draft, onDraft, onClose, onApplied }) {
   const [tried, setTried] = useState(/** @type {any} */ (null));
-  const [clash, setClash] = useState(/** @type {null | { serial: number, served: Map<string, Value | null> }} */ (null));
+  const [clash, setClash] = useState(/** @type {null | { serial: number | null, served: Map<string, Value | null> }} */ (null));
   const [mine, setMine] = useState(/** @type {Set<string>} */ (new Set()));
   const [moved, setMoved] = useState(/** @type {number | null} */ (null));
   const [isBusy, setIsBusy] = useState(false);
   const text = JSON.stringify(draft);
+  /** What the server has where something is edited. */
+  const look = async () => new Map(await Promise.all(Object.entries(draft.edits).map(async ([key, edit]) => /** @type {[string, Value | null]} */ ([key, await served(edit.zone ?? zone, edit)]))));
   /** Sends the edits, perhaps only to try them; on 412 sees what has become of the zone. */
   const send = async (/** @type {boolean} */ isTrial) => {
+    // The serial is the zone's own; what is edited of others is looked at.
+    if (Object.values(draft.edits).some((edit) => edit.zone)) {
+      const now = await look();
+      if (conflicts(draft, now).length) {
+        setClash({ serial: draft.serial, served: now });
+        return {};
+      }
+    }
     const query = isTrial ? { dry_run: true, fields: 'serial,from,warnings,added,removed' } : {};
     try {
       return { report: await call('PATCH', zonePath(zone, 'rrsets'), { query, body: { changes: toChanges(draft) }, serial: draft.serial }) };
     } catch (why) {
       if (!(why instanceof ApiError) || why.status !== 412) return { error: why };
       const { serial } = await get(zonePath(zone));
-      const now = new Map(await Promise.all(Object.entries(draft.edits).map(async ([key, edit]) => /** @type {[string, Value | null]} */ ([key, await served(edit.zone ?? zone, edit)]))));
+      const now = await look();
       if (conflicts(draft, now).length) setClash({ serial, served: now });
       else {
         setMoved(serial);

@@ -7,6 +7,7 @@ import { call, download, get, logOut } from '../lib/api.js';
 import { useLoad, useTitle } from '../lib/hooks.js';
 import { Badge, Button, Copy, count, Dialog, Empty, Failure, Field, Head, IconButton, Notice, SkeletonRows, When } from '../lib/kit.js';
 import { toast } from '../lib/toast.js';
+import { toAscii, toUnicode } from '../logic/names.js';
 
 /** All that is known of the server. */
 export function Server() {
@@ -109,7 +110,7 @@ function Tokens() {
       <thead><tr><th scope="col">Name</th><th scope="col">May</th><th scope="col">Zones</th><th scope="col" class="wide-only">Made</th><th scope="col" class="wide-only">Last used</th><th scope="col" class="wide-only">Ends</th><th scope="col"><span class="hidden">Revoke</span></th></tr></thead>
       <tbody>${!data && html`<${SkeletonRows} rows=${2} columns=${7} />`}
         ${tokens.map((/** @type {any} */ token) => html`<tr key=${token.id}><td class="mono">${token.name}</td><td>${token.scope}</td>
-          <td>${token.zones.length === 0 ? 'all' : html`<span class="mono">${token.zones.join(', ')}</span>`}</td>
+          <td>${token.zones.length === 0 ? 'all' : html`<span class="mono">${token.zones.map(toUnicode).join(', ')}</span>`}</td>
           <td class="wide-only"><${When} at=${token.created} /></td><td class="wide-only">${token.used ? (isThisHour(token.used) ? 'this hour' : html`<${When} at=${token.used} />`) : html`<span class="dim">never</span>`}</td>
           <td class="wide-only">${token.expires ? html`<${When} at=${token.expires} />` : html`<span class="dim">never</span>`}</td>
           <td class="end"><${IconButton} icon="trash" label=${`Revoke ${token.name}`} onClick=${() => setVoided(token)} /></td></tr>`)}</tbody></table></div>`}
@@ -131,7 +132,7 @@ function NewToken({ onClose, onMade }) {
     if (isBusy) return;
     setIsBusy(true);
     setError(null);
-    const list = zones.split(/[\s,]+/).filter(Boolean);
+    const list = zones.split(/[\s,]+/).filter(Boolean).map(toAscii);
     const body = { name: name.trim(), scope, ...(list.length > 0 && { zones: list }), ...(days && { duration: Number(days) * 86_400 }) };
     try {
       setMade(await call('POST', '/api/zonda/tokens', { body }));

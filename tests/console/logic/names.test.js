@@ -36,6 +36,8 @@ test('internationalized names are shown in Unicode and sent in ASCII', () => {
     assert.equal(toUnicode(ascii), unicode);
   }
   assert.equal(toAscii('例。example'), 'xn--fsq.example');
+  // What an address would end at, or take for a number, stays to be refused.
+  for (const name of ['bü/x', 'bü#x', '１２']) assert.equal(toAscii(name), name);
   // No Punycode, or not the one that the letters give: shown as it is.
   for (const name of ['xn--a-.example.', 'xn--99999999.example.', 'xn--BCHER-.example.']) assert.equal(toUnicode(name), name);
 });

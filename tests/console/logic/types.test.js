@@ -43,7 +43,11 @@ test('what is typed becomes data: names in full and in ASCII, texts in strings o
 });
 
 test('texts are shown as UTF-8, and octets that are none as decimals', () => {
-  assert.equal(read('TXT', '"gr\\195\\188n" "er"').text, 'grüner');
+  assert.equal(read('TXT', '"gr\\195\\188ner"').text, 'grüner');
+  const long = `"${'x'.repeat(255)}" "y"`;
+  assert.equal(print('TXT', read('TXT', long), ZONE), long);
+  // Strings that stand for themselves (RFC 6763) are edited as they are.
+  assert.equal(read('TXT', '"txtvers=1" "path=/"'), null);
   assert.equal(read('TXT', '"\\255\\000"').text, '\\255\\000');
 });
 
