@@ -152,7 +152,11 @@ pub(super) async fn view(call: Call) -> Result<Reply, ApiError> {
 
 /// `POST /api/zonda/zones`
 pub(super) async fn create(mut call: Call) -> Result<Reply, ApiError> {
-    let terms = Terms::of(&call)?.or(Expected::Absent);
+    let terms = Terms::of(&call)?;
+    if terms.expected.is_some() {
+        return Err(ApiError::new(StatusCode::PRECONDITION_FAILED, "A zone that is not there yet matches nothing."));
+    }
+    let terms = terms.or(Expected::Absent);
     let _upload = terms.site.imports.upload(call.is_large()).await;
     let new: NewZone = call.take_json().await?;
     let _turn = terms.site.imports.turn().await;

@@ -262,6 +262,18 @@ fn every_fault_is_told_with_its_line_and_nothing_is_written() {
 }
 
 #[test]
+fn a_zone_that_is_made_takes_the_place_of_none() {
+    let served = Served::new();
+    put(&served, "example.org", ZONE);
+    let body = json!({"zone": "example.org"}).to_string();
+    for (tag, status) in [("If-Match: *", 412), ("If-Match: \"7\"", 412), ("X: y", 409)] {
+        let headers = ["Content-Type: application/json", tag];
+        assert_eq!(served.ask("POST", "/api/zonda/zones", &headers, body.as_bytes()).status, status, "{tag}");
+    }
+    assert_eq!(served.store.zones().unwrap()[0].records, 4);
+}
+
+#[test]
 fn a_parameter_that_is_not_known_or_given_twice_changes_nothing() {
     let served = Served::new();
     for (query, name) in
