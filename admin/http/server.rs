@@ -155,7 +155,7 @@ impl Listener {
         // Without it answers only come later.
         let _ = stream.set_nodelay(true);
         let (routes, ending) = (self.routes.clone(), Ending(self.stopped.clone()));
-        let guest = self.guests.admit();
+        let Some(guest) = self.guests.admit(peer.0.ip()) else { return };
         let asking = Arc::clone(&guest);
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
