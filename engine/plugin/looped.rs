@@ -6,7 +6,8 @@
 //! ## Description
 //! Finds out at start whether queries that are forwarded come back, which would go on for ever: it asks the server itself
 //! for HINFO of a name below the zone that nobody can guess. If that question arrives more than twice, the process ends
-//! with a line that says so. The question is asked until it has been answered, for at most 30 seconds.
+//! with a line that says so. The question is asked until it has been answered, for at most 30 seconds; after that it is a
+//! question like any other.
 //!
 //! Loops are made by a resolver of the machine that names this server as its own, and by upstreams that forward to it.
 //!
@@ -39,7 +40,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use domain::base::iana::Rtype;
@@ -61,6 +62,8 @@ struct Probe {
     name: Box<[u8]>,
     /// The zone that it is in.
     zone: Name,
+    /// It is not over: neither answered nor given up. Upstreams learn the name, and must not end the process with it.
+    is_asked: AtomicBool,
     /// How often it has arrived since it was asked last.
     seen: AtomicU32,
 }
@@ -76,13 +79,8 @@ pub(super) fn setup(lines: &[Directive], setup: &mut Setup<'_>) -> Result<Option
         Some(IpAddr::V6(_)) => Ipv6Addr::LOCALHOST.into(),
         _ => Ipv4Addr::LOCALHOST.into(),
     };
-    let mut asking = Asking {
-        probe: Arc::clone(&probe),
-        server: (here, setup.first.1).into(),
-        begun: None,
-        asked: None,
-        is_over: false,
-    };
+    let mut asking =
+        Asking { probe: Arc::clone(&probe), server: (here, setup.first.1).into(), begun: None, asked: None };
     setup.services.tasks.push(Task { every: EVERY, run: Box::new(move || asking.go_on()) });
     Ok(Some(Box::new(Loop { probe, life: Arc::clone(&setup.services.life) })))
 }
@@ -95,7 +93,12 @@ impl Probe {
         let below =
             |zone: &Name| name::parse(&format!("{labels}{}", name::to_text(zone).trim_start_matches('.')), None);
         let name = below(zone).or_else(|_| below(&Name::root_bytes())).map_err(|why| why.to_string())?;
-        Ok(Self { name: name.as_slice().to_ascii_lowercase().into(), zone: zone.clone(), seen: AtomicU32::new(0) })
+        Ok(Self {
+            name: name.as_slice().to_ascii_lowercase().into(),
+            zone: zone.clone(),
+            is_asked: AtomicBool::new(true),
+            seen: AtomicU32::new(0),
+        })
     }
 
     /// The message that asks it.
@@ -116,30 +119,28 @@ struct Asking {
     begun: Option<Instant>,
     /// The socket that waits for an answer, and since when.
     asked: Option<(UdpSocket, Instant)>,
-    /// It was answered, or nobody is going to.
-    is_over: bool,
 }
 
 impl Asking {
     /// Asks, looks for the answer, or does nothing because that is over.
     fn go_on(&mut self) {
         let begun = *self.begun.get_or_insert_with(Instant::now);
-        if self.is_over {
+        if !self.probe.is_asked.load(Ordering::Relaxed) {
             return;
         }
-        self.is_over = begun.elapsed() > PATIENCE;
+        let is_answered = |(socket, _): &(UdpSocket, Instant)| socket.recv(&mut [0; 12]).is_ok();
+        if begun.elapsed() > PATIENCE || self.asked.as_ref().is_some_and(is_answered) {
+            self.probe.is_asked.store(false, Ordering::Relaxed);
+            self.asked = None;
+            return;
+        }
         match &self.asked {
-            _ if self.is_over => {}
-            Some((socket, _)) if socket.recv(&mut [0; 12]).is_ok() => self.is_over = true,
             Some((_, since)) if since.elapsed() < AGAIN => {}
             _ => {
                 // What the last asking left behind does not count.
                 self.probe.seen.store(0, Ordering::Relaxed);
                 self.asked = self.ask().ok().map(|socket| (socket, Instant::now()));
             }
-        }
-        if self.is_over {
-            self.asked = None;
         }
     }
 
@@ -164,7 +165,8 @@ impl Plugin for Loop {
         if query.qtype != Rtype::HINFO || query.name.as_slice() != &*self.probe.name {
             return Flow::Next;
         }
-        if self.probe.seen.fetch_add(1, Ordering::Relaxed) < SEEN_MAX {
+        let is_asked = self.probe.is_asked.load(Ordering::Relaxed);
+        if !is_asked || self.probe.seen.fetch_add(1, Ordering::Relaxed) < SEEN_MAX {
             return Flow::Next;
         }
         let (client, local) = (context.arrival.client, context.arrival.local);
@@ -187,3 +189,72 @@ const AGAIN: Duration = Duration::from_secs(3);
 
 /// How long it is asked at most.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::corefile::Corefile;
+    use crate::plugin::{Arrival, Ready, Transport, setup};
+    use crate::zone::Hub;
+
+    /// A server whose question to itself arrives at this socket.
+    fn start() -> (Ready, UdpSocket) {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let port = socket.local_addr().unwrap().port();
+        let text = format!("example.org:{port} {{\nbind 127.0.0.1\nloop\nwhoami\n}}\n");
+        let corefile = Corefile::parse_text("Corefile", &text).unwrap();
+        let Ok(ready) = setup(&corefile, &Hub::new(), &|_| None) else { panic!("{text}") };
+        (ready, socket)
+    }
+
+    /// What the housekeeping thread does in a server.
+    fn keep_house(ready: &mut Ready) {
+        ready.services.tasks.iter_mut().for_each(|task| (task.run)());
+    }
+
+    /// Has a message arrive so many times; gives how many of them were answered.
+    fn arrive(ready: &Ready, message: &[u8], times: usize) -> usize {
+        let client = "192.0.2.99:5353".parse().unwrap();
+        let arrival = Arrival { client, local: client, transport: Transport::Udp, listener: 0, idle: None };
+        let mut worker = ready.server.worker();
+        let mut answer = || {
+            let mut buffer = message.to_vec();
+            buffer.resize(512, 0);
+            worker.answer(&mut buffer, message.len(), &arrival)
+        };
+        (0..times).filter_map(|_| answer()).count()
+    }
+
+    #[test]
+    fn the_question_ends_the_process_while_it_is_asked_and_never_after_it_was_answered() {
+        let (mut ready, socket) = start();
+        keep_house(&mut ready);
+        let mut buffer = [0; 512];
+        let (length, asker) = socket.recv_from(&mut buffer).unwrap();
+        assert_eq!(arrive(&ready, &buffer[..length], 2), 2);
+        socket.send_to(&buffer[..length], asker).unwrap();
+        keep_house(&mut ready);
+        assert_eq!(arrive(&ready, &buffer[..length], 20), 20);
+        assert_eq!(ready.services.life.failure(), None);
+
+        let (mut ready, socket) = start();
+        keep_house(&mut ready);
+        let length = socket.recv(&mut buffer).unwrap();
+        assert_eq!(arrive(&ready, &buffer[..length], 3), 2);
+        assert!(ready.services.life.failure().is_some());
+    }
+
+    #[test]
+    fn nothing_is_counted_once_the_asking_was_given_up() {
+        let zone = name::parse("example.org.", None).unwrap();
+        let probe = Arc::new(Probe::new(&zone).unwrap());
+        let begun = Instant::now().checked_sub(PATIENCE + AGAIN);
+        assert!(begun.is_some());
+        let server = "127.0.0.1:9".parse().unwrap();
+        let mut asking = Asking { probe: Arc::clone(&probe), server, begun, asked: None };
+        assert!(probe.is_asked.load(Ordering::Relaxed));
+        asking.go_on();
+        assert!(!probe.is_asked.load(Ordering::Relaxed));
+    }
+}
