@@ -6,7 +6,7 @@
 //! ## Description
 //! Decides by who asks, for what type and for which zone whether a query is answered. Of the rules of a line the first
 //! that fits counts; if it allows, or no line has a rule that fits, the query goes on to the next plugin. Several lines
-//! are asked in their order.
+//! are asked in their order. Queries of every class that the block answers are judged.
 //!
 //! ## Syntax
 //! ```corefile
@@ -228,6 +228,10 @@ fn read_sources(values: &[Token]) -> Result<Ranges, ConfigError> {
 impl Plugin for Acl {
     fn name(&self) -> &'static str {
         "acl"
+    }
+
+    fn guards(&self) -> bool {
+        true
     }
 
     fn query(&self, query: &Query, response: &mut Response<'_>, context: &mut Context<'_>) -> Flow {

@@ -4,8 +4,8 @@
 //! *any* - answers questions for ANY with one HINFO record.
 //!
 //! ## Description
-//! Answers questions for ANY with one HINFO record, `"ANY obsoleted" "See RFC 8482"` with TTL 8482, whatever the name has
-//! (RFC 8482 §4.2). Other questions go on to the next plugin.
+//! Answers questions for ANY, of class IN or ANY, with one HINFO record, `"ANY obsoleted" "See RFC 8482"` with TTL 8482,
+//! whatever the name has (RFC 8482 §4.2). Other questions go on to the next plugin.
 //!
 //! ## Syntax
 //! ```corefile
@@ -58,8 +58,12 @@ impl Plugin for Any {
         "any"
     }
 
+    fn guards(&self) -> bool {
+        true
+    }
+
     fn query(&self, query: &Query, response: &mut Response<'_>, _: &mut Context<'_>) -> Flow {
-        if query.qtype != Rtype::ANY {
+        if query.qtype != Rtype::ANY || !matches!(query.qclass, Class::IN | Class::ANY) {
             return Flow::Next;
         }
         let (rtype, class) = (Rtype::HINFO.to_int(), Class::IN.to_int());

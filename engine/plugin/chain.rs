@@ -81,7 +81,9 @@ impl Chain {
         let mut asked = 0;
         let mut flow = Flow::Next;
         for plugin in &self.plugins {
-            if query.qclass == Class::IN || plugin.sees(query.qclass) || plugin.watches() {
+            let is_asked =
+                query.qclass == Class::IN || plugin.sees(query.qclass) || plugin.guards() || plugin.watches();
+            if is_asked {
                 flow = guide.ask(&**plugin, query, response, context);
             } else {
                 guide.pass(&**plugin);
@@ -210,4 +212,60 @@ impl Chain {
 fn fail(response: &mut Response<'_>, rcode: OptRcode) {
     response.reset();
     response.rcode = rcode;
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::plugin::corefile::Corefile;
+    use crate::plugin::{Arrival, Transport, setup};
+    use crate::zone::Hub;
+
+    /// The rcode and the number of answers, or None for silence, of a block with these lines to a question for a type and
+    /// class of example.org; and whether the answer is waited for.
+    fn ask(lines: &str, qtype: u8, qclass: u8) -> (Option<(u8, u8)>, bool) {
+        let text = format!("example.org {{\n{lines}\n}}\n");
+        let corefile = Corefile::parse_text("Corefile", &text).unwrap();
+        let Ok(ready) = setup(&corefile, &Hub::new(), &|_| None) else { panic!("{text}") };
+        let mut message = b"\xab\xcd\0\0\0\x01\0\0\0\0\0\0\x07example\x03org\0".to_vec();
+        message.extend([0, qtype, 0, qclass]);
+        let length = message.len();
+        message.resize(512, 0);
+        let client = "192.0.2.99:5353".parse().unwrap();
+        let arrival = Arrival { client, local: client, transport: Transport::Udp, listener: 0, idle: None };
+        let mut worker = ready.server.worker();
+        let mut batch = worker.batch();
+        batch.read(0, &message[..length], 0);
+        let answer = batch.answer(0, &mut message, &arrival).map(|_| (message[3] & 15, message[7]));
+        (answer, batch.later().is_some())
+    }
+
+    const ANY: u8 = 255;
+
+    #[test]
+    fn who_guards_is_asked_for_queries_of_every_class_that_another_plugin_sees() {
+        let template = "template ANY ANY {\nanswer \"example.org. 60 TXT x\"\n}";
+        let forward = "forward . 127.0.0.1:9";
+        for class in [1, 3, ANY] {
+            assert_eq!(ask(template, 16, class), (Some((0, 1)), false), "{class}");
+            assert_eq!(ask(forward, 16, class), (None, true), "{class}");
+            for lines in [template, forward] {
+                assert_eq!(ask(&format!("acl {{\nblock\n}}\n{lines}"), 16, class), (Some((5, 0)), false), "{class}");
+                assert_eq!(ask(&format!("acl {{\ndrop\n}}\n{lines}"), 16, class), (None, false), "{class}");
+                let allowed = format!("acl {{\nallow net 192.0.2.99\nblock\n}}\n{lines}");
+                assert_eq!(ask(&allowed, 16, class), ask(lines, 16, class), "{class}");
+            }
+        }
+        // HINFO of class IN is no answer to a question for another one.
+        assert_eq!(ask(&format!("any\n{forward}"), ANY, 1), (Some((0, 1)), false));
+        assert_eq!(ask(&format!("any\n{forward}"), ANY, ANY), (Some((0, 1)), false));
+        assert_eq!(ask(&format!("any\n{forward}"), ANY, 3), (None, true));
+    }
+
+    #[test]
+    fn a_class_that_only_guards_would_be_asked_for_is_refused() {
+        for lines in ["acl {\nfilter\n}\nwhoami", "acl {\ndrop\n}\nwhoami", "any\nwhoami"] {
+            assert_eq!(ask(lines, ANY, 3), (Some((5, 0)), false), "{lines}");
+            assert_eq!(ask(lines, ANY, ANY), (Some((5, 0)), false), "{lines}");
+        }
+    }
 }

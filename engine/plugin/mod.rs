@@ -141,6 +141,11 @@ pub trait Plugin: Send + Sync {
         false
     }
 
+    /// Whether it is asked for queries of every class that another plugin of its block sees.
+    fn guards(&self) -> bool {
+        false
+    }
+
     /// Whether it never answers but sees every query, of any class.
     fn watches(&self) -> bool {
         false
