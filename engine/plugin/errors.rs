@@ -15,9 +15,10 @@
 //! ```
 //! * `stdout` is where the lines go; it is the only place.
 //! * `stacktrace` is accepted for compatibility: a panic always leaves its place in the log.
-//! * `consolidate` counts the errors that **REGEX** matches and logs one line with their number after **DURATION**.
-//!   Those that are left are told when the configuration changes or the server stops. **LEVEL** of that line is `error` (the default), `warning`, `info` or `debug`; with `show_first` the first error of
-//!   each duration is logged as well. Of several lines the first that matches counts.
+//! * `consolidate` counts the errors that **REGEX** matches and logs one line with their number after **DURATION**,
+//!   which is more than 0. Those that are left are told when the configuration changes or the server stops. **LEVEL** of
+//!   that line is `error` (the default), `warning`, `info` or `debug`; with `show_first` the first error of each duration
+//!   is logged as well. Of several lines the first that matches counts.
 //!
 //! ## Examples
 //! ```corefile
@@ -113,11 +114,15 @@ impl Pattern {
         if regex.text.len() > REGEX_MAX {
             return Err(regex.error(format!("the pattern is longer than {REGEX_MAX} characters")));
         }
+        let pause = duration(every)?;
+        if pause.is_zero() {
+            return Err(every.error("consolidate duration must be greater than 0"));
+        }
         Ok(Self {
             regex: Regex::new(&regex.text).map_err(|why| regex.error(why))?,
             level,
             show_first,
-            every: duration(every)?,
+            every: pause,
             count: AtomicU64::new(0),
         })
     }
@@ -190,3 +195,21 @@ fn span(duration: Duration) -> String {
 
 /// Characters of a pattern at most.
 const REGEX_MAX: usize = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use crate::plugin::corefile::Corefile;
+    use crate::plugin::setup;
+    use crate::zone::Hub;
+
+    #[test]
+    fn errors_are_not_reported_without_a_pause() {
+        for (every, expected) in [("0", true), ("0s", true), ("0.1ns", true), ("1ms", false)] {
+            let text = format!("example.org {{\nerrors {{\nconsolidate {every} x\n}}\n}}\n");
+            let corefile = Corefile::parse_text("Corefile", &text).unwrap();
+            let fault = setup(&corefile, &Hub::new(), &|_| None).err().map(|faults| faults[0].to_string());
+            let error = "plugin/errors: Corefile:3 - Error during parsing: consolidate duration must be greater than 0";
+            assert_eq!(fault.as_deref(), expected.then_some(error), "{every}");
+        }
+    }
+}
