@@ -75,6 +75,22 @@ fn an_upstream_that_never_answers_holds_up_nobody_else() {
     assert!(begun.elapsed() >= Duration::from_secs(2));
 }
 
+#[test]
+fn an_upstream_that_takes_longer_than_a_query_is_tried_has_failed() {
+    let (mute, metrics) = (Upstream::start(silent), free_port());
+    let lines = format!(
+        "prometheus 127.0.0.1:{metrics}\n    forward . 127.0.0.1:{} {{\n        max_fails 1\n        read_timeout 30s\n        health_check 20ms domain health.example.net\n    }}",
+        mute.port
+    );
+    let mut program = start(&lines, "ring");
+    let reply = exchange_udp(program.dns(), &a("x.example.org.").message(), 20_000);
+    assert_eq!(found(&reply.expect("an answer")), "SERVFAIL");
+    assert_eq!(mute.count("x.example.org."), 1);
+    let to = format!("to=\"127.0.0.1:{}\"}} 1", mute.port);
+    assert!(samples(metrics, "zonda_forward_failures_total").iter().any(|line| line.ends_with(&to)));
+    program.wait("it is looked at", |_| mute.count("health.example.net.") > 1);
+}
+
 /// Sends each message by a write of its own over one connection, and gives the answers as they come.
 fn exchange_tcp_apart(server: SocketAddr, messages: &[Vec<u8>]) -> impl Iterator<Item = Vec<u8>> + use<> {
     let mut stream = std::net::TcpStream::connect(server).unwrap();

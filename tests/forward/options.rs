@@ -62,13 +62,13 @@ fn max_idle_conns_is_how_many_connections_wait_for_the_next_questions() {
 #[test]
 fn read_timeout_leaves_time_for_the_next_upstream() {
     let (mute, upstream) = (Upstream::start(silent), Upstream::start(says(7)));
-    // The client is given up on after five seconds, whatever the line says.
-    for (read_timeout, expected) in [("1s", "7"), ("30s", "SERVFAIL")] {
+    // Each gets half of the five seconds at most, whatever the line says.
+    for read_timeout in ["1s", "30s"] {
         let options = format!("{{\n        policy sequential\n        read_timeout {read_timeout}\n    }}");
         let lines = format!("forward . 127.0.0.1:{} 127.0.0.1:{} {options}", mute.port, upstream.port);
         let program = start(&lines, "ring");
         let reply = exchange_udp(program.dns(), &a("x.example.org.").message(), 20_000);
-        assert_eq!(found(&reply.expect("an answer")), expected, "{read_timeout}");
+        assert_eq!(found(&reply.expect("an answer")), "7", "{read_timeout}");
     }
 }
 

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::base::iana::OptRcode;
-use tokio::time::{Instant, timeout_at};
 
 use super::counts::COUNTS;
 use super::failure;
@@ -83,6 +82,8 @@ impl Line {
         let count = self.upstreams.len();
         let first = self.first();
         let attempts_max = if self.attempts_max > 0 { self.attempts_max } else { ROUNDS * count };
+        // Where there is another upstream to ask, it gets its turn.
+        let turn = if count.min(attempts_max) > 1 { PATIENCE / 2 } else { PATIENCE };
         let (mut attempts, mut down, mut unwanted) = (0, 0, None);
         let mut why = "no healthy upstream";
         for at in 0..ROUNDS * count {
@@ -105,19 +106,20 @@ impl Line {
             if attempts == attempts_max {
                 break;
             }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                why = "no upstream has answered in time";
+                break;
+            }
             attempts += 1;
-            match timeout_at(deadline, upstream.ask(query, head, is_stream)).await {
-                Ok(Ok(received)) if self.failover.contains(&received.rcode) => unwanted = Some(received),
-                Ok(Ok(received)) => return Ok(received),
-                Ok(Err(error)) => {
+            match upstream.ask(query, head, is_stream, turn.min(left)).await {
+                Ok(received) if self.failover.contains(&received.rcode) => unwanted = Some(received),
+                Ok(received) => return Ok(received),
+                Err(error) => {
                     why = error;
                     if self.max_fails > 0 {
                         upstream.look_after();
                     }
-                }
-                Err(_) => {
-                    why = "no upstream has answered in time";
-                    break;
                 }
             }
         }

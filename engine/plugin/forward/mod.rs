@@ -52,7 +52,8 @@
 //! * `force_tcp` asks over TCP always; `prefer_udp` asks over UDP even if the client came over TCP.
 //! * `expire` is how long a TCP connection to an upstream is kept for the next query; `10s` by default.
 //! * `max_idle_conns` is how many of them are kept for each upstream; without it, or with 0, all.
-//! * `read_timeout` is how long one exchange with an upstream may take; `2s` by default.
+//! * `read_timeout` is how long one exchange with an upstream may take; `2s` by default. Where there are several upstreams,
+//!   it takes two and a half seconds at most, so that the next one is tried.
 //! * `doh_method` is the method of requests over HTTPS, `POST` by default.
 //! * `tls` names files in PEM form: a certificate and its key to show to upstreams that ask for one, and the certificates of
 //!   those who vouch for upstreams, else those of the system.

@@ -62,31 +62,46 @@ impl Upstream {
         max_fails > 0 && self.fails.load(Ordering::Relaxed) > max_fails
     }
 
-    /// Asks it what a client asked, and counts what comes of it.
-    pub(super) async fn ask(&self, query: &Query, head: &[u8], is_stream: bool) -> Result<Received, &'static str> {
+    /// Asks it what a client asked, for so long at most, and counts what comes of it.
+    pub(super) async fn ask(
+        &self,
+        query: &Query,
+        head: &[u8],
+        is_stream: bool,
+        patience: Duration,
+    ) -> Result<Received, Fault> {
         let begun = Instant::now();
         let is_stream = self.settings.force_tcp || is_stream && !self.settings.prefer_udp;
-        let asked = self.exchange(query, head, is_stream).await;
+        let asked = self.exchange(query, head, is_stream, patience).await;
         self.counts.count(asked.as_ref().ok().map(|received| received.rcode), begun.elapsed());
         asked
     }
 
     /// Asks over UDP, a stream or HTTPS. What is truncated over UDP is fetched over TCP; if that fails it is what there is.
-    async fn exchange(&self, query: &Query, head: &[u8], is_stream: bool) -> Result<Received, Fault> {
-        let patience = self.settings.read_timeout;
+    async fn exchange(
+        &self,
+        query: &Query,
+        head: &[u8],
+        is_stream: bool,
+        patience: Duration,
+    ) -> Result<Received, Fault> {
+        let begun = Instant::now();
+        let read_timeout = self.settings.read_timeout.min(patience);
         if let Speaks::Https(https) = &self.speaks {
             let connect = || exchange::connect(self.address, self.settings.source);
-            return timeout(patience, https.ask(query, head, connect)).await.unwrap_or(Err(TOO_LATE));
+            return timeout(read_timeout, https.ask(query, head, connect)).await.unwrap_or(Err(TOO_LATE));
         }
         if !is_stream && matches!(self.speaks, Speaks::Plain) {
             let datagram = exchange::over_udp(self.address, self.settings.source, query, head);
-            let received = timeout(patience, datagram).await.unwrap_or(Err(TOO_LATE))?;
+            let received = timeout(read_timeout, datagram).await.unwrap_or(Err(TOO_LATE))?;
             if !received.is_truncated() {
                 return Ok(received);
             }
-            return Ok(self.over_stream(query, head).await.unwrap_or(received));
+            let left = patience.saturating_sub(begun.elapsed());
+            let whole = timeout(left, self.over_stream(query, head)).await.unwrap_or(Err(TOO_LATE));
+            return Ok(whole.unwrap_or(received));
         }
-        self.over_stream(query, head).await
+        timeout(patience, self.over_stream(query, head)).await.unwrap_or(Err(TOO_LATE))
     }
 
     /// Asks over a connection that is there, or else over a new one: the upstream may have closed those that were idle.
@@ -165,7 +180,7 @@ impl Upstream {
     /// Whether it answers, whatever it says.
     async fn is_there(&self) -> bool {
         let (head, query) = &self.settings.health_query;
-        matches!(timeout(HEALTH_PATIENCE, self.exchange(query, head, self.settings.force_tcp)).await, Ok(Ok(_)))
+        self.exchange(query, head, self.settings.force_tcp, HEALTH_PATIENCE).await.is_ok()
     }
 }
 
