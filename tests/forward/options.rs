@@ -1,9 +1,10 @@
 //! The options of a line, one by one.
 
 use std::collections::BTreeSet;
-use std::net::UdpSocket;
+use std::io::{Read, Write};
+use std::net::{TcpListener, UdpSocket};
 use std::sync::{Arc, Barrier};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Upstream, a, answer, found, says, silent, start, value};
 use crate::support::{Program, exchange_udp, free_port};
@@ -39,6 +40,30 @@ fn expire_lets_go_of_connections_that_were_idle() {
         }
         assert_eq!(connections(&upstream), expected, "{expire}");
     }
+}
+
+#[test]
+fn connections_that_expire_are_closed_though_nobody_asks_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let upstream = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let mut length = [0; 2];
+        stream.read_exact(&mut length).unwrap();
+        let mut message = vec![0; usize::from(u16::from_be_bytes(length))];
+        stream.read_exact(&mut message).unwrap();
+        let answer = answer(&message, [0, 0x80], &[7], 60);
+        stream.write_all(&[&(answer.len() as u16).to_be_bytes()[..], &answer].concat()).unwrap();
+        let begun = Instant::now();
+        (stream.read(&mut length).ok(), begun.elapsed())
+    });
+    let options = "{\n        force_tcp\n        expire 300ms\n    }";
+    let program = start(&format!("forward . 127.0.0.1:{port} {options}"), "ring");
+    assert_eq!(found(&program.ask(&a("x.example.org."))), "7");
+    let (read, idle) = upstream.join().unwrap();
+    assert_eq!(read, Some(0));
+    assert!(idle >= Duration::from_millis(250), "{idle:?}");
 }
 
 #[test]

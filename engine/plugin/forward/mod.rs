@@ -50,7 +50,7 @@
 //!   (RFC 8484). UDP and TCP are never used instead of either.
 //! * `except` are names that are left to others, with everything below them.
 //! * `force_tcp` asks over TCP always; `prefer_udp` asks over UDP even if the client came over TCP.
-//! * `expire` is how long a TCP connection to an upstream is kept for the next query; `10s` by default.
+//! * `expire` is how long a TCP connection to an upstream is kept for the next query, then it is closed; `10s` by default.
 //! * `max_idle_conns` is how many of them are kept for each upstream; without it, or with 0, all.
 //! * `read_timeout` is how long one exchange with an upstream may take; `2s` by default. Where there are several upstreams,
 //!   it takes two and a half seconds at most, so that the next one is tried.

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::time::{sleep, timeout};
@@ -24,8 +24,16 @@ pub(super) struct Upstream {
     fails: AtomicU32,
     /// Somebody looks whether it is there again.
     is_looked_after: AtomicBool,
-    /// Connections without a query, with the time of their last answer; the latest is last.
-    idle: Mutex<Vec<(Connection, Instant)>>,
+    idle: Arc<Mutex<Idle>>,
+}
+
+/// Connections without a query.
+#[derive(Default)]
+struct Idle {
+    /// With the time of their last answer; the latest is last.
+    connections: Vec<(Connection, Instant)>,
+    /// Somebody closes those that are too old.
+    is_swept: bool,
 }
 
 /// What an upstream is spoken to in.
@@ -54,7 +62,7 @@ impl Upstream {
     /// One that is there.
     pub(super) fn new(address: SocketAddr, speaks: Speaks, settings: Arc<Settings>, counts: Arc<OfUpstream>) -> Self {
         let (fails, is_looked_after) = (AtomicU32::new(0), AtomicBool::new(false));
-        Self { address, speaks, settings, counts, fails, is_looked_after, idle: Mutex::default() }
+        Self { address, speaks, settings, counts, fails, is_looked_after, idle: Arc::default() }
     }
 
     /// Whether it has failed more often than it may.
@@ -135,23 +143,27 @@ impl Upstream {
 
     /// The connection that was used last, if it is fresh enough.
     fn take_idle(&self) -> Option<Connection> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let (connection, since) = idle.pop()?;
+        let mut idle = lock(&self.idle);
+        let (connection, since) = idle.connections.pop()?;
         if since.elapsed() < self.settings.expire {
             return Some(connection);
         }
         // Those before it are older.
-        idle.clear();
+        idle.connections.clear();
         None
     }
 
-    /// Keeps a connection for the next query, and lets go those that are too old.
+    /// Keeps a connection for the next query, and lets go those that are too old, at once and when they come to be.
     fn keep(&self, connection: Connection) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = idle.partition_point(|(_, since)| since.elapsed() >= self.settings.expire);
-        idle.drain(..fresh);
-        if self.settings.idle_max == 0 || idle.len() < self.settings.idle_max {
-            idle.push((connection, Instant::now()));
+        let mut idle = lock(&self.idle);
+        idle.let_go(self.settings.expire);
+        if self.settings.idle_max > 0 && idle.connections.len() >= self.settings.idle_max {
+            return;
+        }
+        idle.connections.push((connection, Instant::now()));
+        if !idle.is_swept {
+            idle.is_swept = true;
+            later::spawn(sweep(Arc::downgrade(&self.idle), self.settings.expire));
         }
     }
 
@@ -182,6 +194,36 @@ impl Upstream {
         let (head, query) = &self.settings.health_query;
         self.exchange(query, head, self.settings.force_tcp, HEALTH_PATIENCE).await.is_ok()
     }
+}
+
+impl Idle {
+    /// Closes those that are too old.
+    fn let_go(&mut self, expire: Duration) {
+        let fresh = self.connections.partition_point(|(_, since)| since.elapsed() >= expire);
+        self.connections.drain(..fresh);
+    }
+
+    /// The same; gives how long the oldest of the others may be kept, or None if nobody has to sweep any more.
+    fn sweep(&mut self, expire: Duration) -> Option<Duration> {
+        self.let_go(expire);
+        let left = self.connections.first().map(|(_, since)| expire.saturating_sub(since.elapsed()));
+        self.is_swept = left.is_some();
+        left
+    }
+}
+
+/// Closes connections when they are too old, until none is left, and not longer than their upstream is in use.
+async fn sweep(idle: Weak<Mutex<Idle>>, expire: Duration) {
+    let mut left = Some(expire);
+    while let Some(pause) = left {
+        sleep(pause).await;
+        left = idle.upgrade().and_then(|idle| lock(&idle).sweep(expire));
+    }
+}
+
+/// Idle connections for one who changes them.
+fn lock(idle: &Mutex<Idle>) -> MutexGuard<'_, Idle> {
+    idle.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How long an upstream may take to show that it is there.
