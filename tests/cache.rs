@@ -38,6 +38,14 @@ fn denial(message: &[u8], rcode: u8, ttl: u8, last: u8) -> Vec<u8> {
     denial
 }
 
+/// A referral to the servers of the name itself.
+fn referral(message: &[u8]) -> Vec<u8> {
+    let mut referral = answer(message, [0, 0x80], &[], 0);
+    referral[9] = 1;
+    referral.extend([0xc0, 12, 0, 2, 0, 1, 0, 0, 14, 16, 0, 2, 0xc0, 12]);
+    referral
+}
+
 #[test]
 fn what_is_kept_is_not_asked_for_again_and_its_ttl_runs() {
     for (options, runs) in [("cache", true), ("cache {\n        keepttl\n    }", false)] {
@@ -78,6 +86,7 @@ fn answers_of_other_bits_types_classes_and_blocks_are_never_mixed() {
         Question { dnssec_ok: true, ..a(name) },
         Question { checking_disabled: true, ..a(name) },
         Question { dnssec_ok: true, checking_disabled: true, ..a(name) },
+        Question { recursion_desired: true, ..a(name) },
         Question { qclass: Class::CH, ..Question::new(name, Rtype::NULL) },
         Question::new(name, Rtype::NULL),
         a("a.example.org."),
@@ -93,7 +102,7 @@ fn answers_of_other_bits_types_classes_and_blocks_are_never_mixed() {
         // The OPT record of those with DO is the same each time.
         assert_eq!(without_ttl(&again), without_ttl(&first), "{round}");
     }
-    assert_eq!(upstream.count(name) + upstream.count("a.example.org.") + upstream.count("example.org."), 8);
+    assert_eq!(upstream.count(name) + upstream.count("a.example.org.") + upstream.count("example.org."), 9);
     // A question for DS at the cut goes to the block above, whose cache knows nothing of the other's.
     program.ask(&Question::new("a.example.org.", Rtype::DS));
     program.ask(&Question::new("x.a.example.org.", Rtype::DS));
@@ -137,6 +146,21 @@ fn denials_are_kept_by_their_soa_and_errors_are_not() {
         assert_eq!(found(&program.ask(&a("s.example.org."))), "SERVFAIL");
     }
     assert_eq!(upstream.count("s.example.org."), 2);
+}
+
+#[test]
+fn referrals_are_not_kept_and_are_for_those_alone_who_do_not_desire_recursion() {
+    let upstream = Upstream::start(|message, _| {
+        vec![if message[2] & 1 == 0 { referral(message) } else { answer(message, [0, 0x80], &[7], 60) }]
+    });
+    let program = cached("cache", &upstream);
+    for _ in 0..2 {
+        for (recursion_desired, expected) in [(false, "NOERROR"), (true, "7")] {
+            assert_eq!(found(&program.ask(&Question { recursion_desired, ..a("x.example.org.") })), expected);
+        }
+    }
+    // Each time without RD, and once with it.
+    assert_eq!(upstream.count("x.example.org."), 3);
 }
 
 #[test]

@@ -9,11 +9,11 @@
 //! memory as it is: `file`, `auto`, `hosts` and the others neither look into the cache nor fill it, so they cost the same
 //! with it, and a zone that has changed is never answered from before.
 //!
-//! Answers are kept by name, type and class of the question, and by its DO and CD bits; each server block has a cache of its
-//! own. An answer stays for the lowest TTL of its records, a denial for the lower of TTL and last field of its SOA (RFC 2308
-//! §5), within the bounds below, and all its records get that TTL. What is truncated, has an error other than SERVFAIL,
-//! denies without an SOA or has more than 4,096 octets is not kept. While an answer is fetched, all who ask the same over the
-//! same transport wait for that one.
+//! Answers are kept by name, type and class of the question, and by its DO, CD and RD bits; each server block has a cache of
+//! its own. An answer stays for the lowest TTL of its records, a denial for the lower of TTL and last field of its SOA
+//! (RFC 2308 §5), within the bounds below, and all its records get that TTL. What is truncated, has an error other than
+//! SERVFAIL, denies without an SOA, refers to other servers or has more than 4,096 octets is not kept. While an answer is
+//! fetched, all who ask the same over the same transport wait for that one.
 //!
 //! ## Syntax
 //! ```corefile
@@ -81,7 +81,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use domain::base::iana::{OptRcode, Rtype};
+use domain::base::iana::OptRcode;
 
 use super::corefile::{ConfigError, Directive};
 use super::{Brought, Context, Errand, Flow, Plugin, Recall, Setup, Transport};
@@ -326,7 +326,7 @@ fn kind(received: &Received) -> Option<usize> {
         OptRcode::NOERROR if received.counts()[0] > 0 => Some(SUCCESS),
         // RFC 2308 §5: without an SOA there is nothing to say for how long.
         OptRcode::NOERROR | OptRcode::NXDOMAIN if received.denial_ttl().is_some() => Some(DENIAL),
-        OptRcode::NOERROR if received.has_authority(Rtype::NS) => Some(SUCCESS),
+        // Errors, and referrals: whoever desires recursion could do nothing with one.
         _ => None,
     }
 }
@@ -336,7 +336,7 @@ fn covers(zones: &[Box<[u8]>], name: &QName) -> bool {
     zones.iter().any(|zone| name.is_below(zone))
 }
 
-/// Answers with data, and referrals.
+/// Answers with data.
 const SUCCESS: usize = 0;
 
 /// Denials, and SERVFAIL.

@@ -24,7 +24,8 @@ impl Key {
     pub(super) fn of(query: &Query) -> Self {
         let name = query.name.as_slice();
         let dnssec_ok = query.edns.is_some_and(|edns| edns.dnssec_ok);
-        let flags = u8::from(dnssec_ok) | u8::from(query.checking_disabled) << 1;
+        let flags = [dnssec_ok, query.checking_disabled, query.recursion_desired];
+        let flags = flags.iter().fold(0, |flags, flag| flags << 1 | u8::from(*flag));
         let (rtype, class) = (query.qtype.to_int().to_be_bytes(), query.qclass.to_int().to_be_bytes());
         let mut key = Self { octets: [0; KEY_MAX], len: 0 };
         for part in [name, &rtype, &class, &[flags]] {
