@@ -38,6 +38,16 @@ fn denial(message: &[u8], rcode: u8, ttl: u8, last: u8) -> Vec<u8> {
     denial
 }
 
+/// The same rcode and SOA, both TTLs 60, behind a CNAME of this TTL.
+fn denial_behind_alias(message: &[u8], rcode: u8, ttl: u8) -> Vec<u8> {
+    let denial = denial(message, rcode, 60, 60);
+    let (head, soa) = denial.split_at(denial.len() - 36);
+    let alias = [0xc0, 12, 0, 5, 0, 1, 0, 0, 0, ttl, 0, 4, 1, b'y', 0xc0, 12];
+    let mut denial = [head, &alias[..], soa].concat();
+    denial[7] = 1;
+    denial
+}
+
 /// A referral to the servers of the name itself.
 fn referral(message: &[u8]) -> Vec<u8> {
     let mut referral = answer(message, [0, 0x80], &[], 0);
@@ -146,6 +156,24 @@ fn denials_are_kept_by_their_soa_and_errors_are_not() {
         assert_eq!(found(&program.ask(&a("s.example.org."))), "SERVFAIL");
     }
     assert_eq!(upstream.count("s.example.org."), 2);
+}
+
+#[test]
+fn a_denial_behind_an_alias_is_kept_no_longer_than_the_alias() {
+    let upstream = Upstream::start(|message, _| {
+        vec![match message[13] {
+            b'n' => denial_behind_alias(message, 3, 10),
+            b'e' => denial_behind_alias(message, 0, 10),
+            _ => denial_behind_alias(message, 3, 200),
+        }]
+    });
+    // The least is that of an answer with data, which this is not.
+    let program = cached("cache {\n        success 100 3600 200\n    }", &upstream);
+    for (name, expected) in [("nx.example.org.", 10), ("empty.example.org.", 10), ("long.example.org.", 60)] {
+        let first = ttl(&program.ask(&a(name)));
+        assert!((expected - 5..=expected).contains(&first), "{name}: {first}");
+        assert_eq!(upstream.count(name), 1);
+    }
 }
 
 #[test]

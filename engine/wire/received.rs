@@ -149,12 +149,15 @@ impl Received {
         self.ttls.iter().filter_map(|at| self.ttl_at(*at)).min()
     }
 
-    /// How long its denial may be kept: the lower of the SOA's TTL and its last field (RFC 2308 §5); None without an SOA in
-    /// the authority section.
+    /// How long its denial may be kept: the lower of the SOA's TTL and its last field (RFC 2308 §5), and no longer than the
+    /// records of its answer section, which lead to what is denied; None without an SOA in the authority section.
     pub fn denial_ttl(&self) -> Option<u32> {
         let (ttl_at, end) = self.authority(Rtype::SOA)?;
         let last = self.octets.get(end - 4..)?.first_chunk::<4>()?;
-        Some(self.ttl_at(ttl_at)?.min(u32::from_be_bytes(*last)))
+        let soa = self.ttl_at(ttl_at)?.min(u32::from_be_bytes(*last));
+        // Aliases come first in the message, and so do their TTLs.
+        let aliases = self.ttls.iter().take(self.counts[0].into()).filter_map(|at| self.ttl_at(*at));
+        Some(aliases.fold(soa, u32::min))
     }
 
     /// The first record of a type in the authority section: where its TTL stands, and where it ends.

@@ -10,10 +10,10 @@
 //! with it, and a zone that has changed is never answered from before.
 //!
 //! Answers are kept by name, type and class of the question, and by its DO, CD and RD bits; each server block has a cache of
-//! its own. An answer stays for the lowest TTL of its records, a denial for the lower of TTL and last field of its SOA
-//! (RFC 2308 §5), within the bounds below, and all its records get that TTL. What is truncated, has an error other than
-//! SERVFAIL, denies without an SOA, refers to other servers or has more than 4,096 octets is not kept. While an answer is
-//! fetched, all who ask the same over the same transport wait for that one.
+//! its own. An answer stays for the lowest TTL of its records, a denial for the lowest of TTL and last field of its SOA
+//! (RFC 2308 §5) and the TTLs of the aliases before it, within the bounds below, and all its records get that TTL. What is
+//! truncated, has an error other than SERVFAIL, denies without an SOA, refers to other servers or has more than 4,096
+//! octets is not kept. While an answer is fetched, all who ask the same over the same transport wait for that one.
 //!
 //! ## Syntax
 //! ```corefile
@@ -323,9 +323,10 @@ fn kind(received: &Received) -> Option<usize> {
         return None;
     }
     match received.rcode {
-        OptRcode::NOERROR if received.counts()[0] > 0 => Some(SUCCESS),
-        // RFC 2308 §5: without an SOA there is nothing to say for how long.
+        // RFC 2308 §2.2: behind aliases, too, it is the SOA that tells NODATA. §5: without one there is nothing to say for
+        // how long.
         OptRcode::NOERROR | OptRcode::NXDOMAIN if received.denial_ttl().is_some() => Some(DENIAL),
+        OptRcode::NOERROR if received.counts()[0] > 0 => Some(SUCCESS),
         // Errors, and referrals: whoever desires recursion could do nothing with one.
         _ => None,
     }
