@@ -379,6 +379,23 @@ fn a_refresh_that_brings_nothing_to_keep_is_tried_again() {
 }
 
 #[test]
+fn a_refresh_with_ttl_zero_ends_what_was_kept() {
+    let state = Arc::new(AtomicU8::new(7));
+    let now = Arc::clone(&state);
+    let upstream = Upstream::start(move |message, _| {
+        let number = now.load(Ordering::Relaxed);
+        vec![answer(message, [0, 0x80], &[number], u8::from(number == 7))]
+    });
+    let mut program = cached("cache {\n        success 100 3600 0\n        serve_stale 1h\n    }", &upstream);
+    assert_eq!(found(&program.ask(&a("x.example.org."))), "7");
+    for number in [8, 9] {
+        state.store(number, Ordering::Relaxed);
+        program
+            .wait("the new answer is there", |program| found(&program.ask(&a("x.example.org."))) == number.to_string());
+    }
+}
+
+#[test]
 fn an_answer_too_long_for_one_client_is_kept_whole_for_the_next() {
     let upstream = Upstream::start(|message, is_tcp| match is_tcp {
         true => vec![answer(message, [0, 0x80], &[7; 60], 60)],

@@ -292,7 +292,10 @@ impl Kept {
         if !self.options.keep_ttl {
             received.set_ttls(|_| ttl);
         }
-        if ttl > 0 && this.put(&key, Entry::new(received.clone(), Duration::from_secs(ttl.into()))) {
+        if ttl == 0 {
+            // What was kept before is out of date, and nobody would fetch it anew again.
+            this.remove(&key);
+        } else if this.put(&key, Entry::new(received.clone(), Duration::from_secs(ttl.into()))) {
             self.counts.evictions[kind].fetch_add(1, Ordering::Relaxed);
         }
         received
