@@ -128,6 +128,15 @@ fn file_falls_through_where_it_says() {
 }
 
 #[test]
+fn a_line_falls_through_in_its_own_zones_alone() {
+    let corefile = "org:PORT {\n    bind 127.0.0.1\n    file db a.org\n    file db b.org {\n        fallthrough\n    }\n    file db c.b.org\n    whoami\n}\n";
+    let program = Program::start(corefile, &[("db", &zone(1, "192.0.2.1"))]);
+    for (qname, rcode) in [("x.a.org.", "NXDOMAIN"), ("x.b.org.", "NOERROR"), ("x.c.b.org.", "NXDOMAIN")] {
+        assert_eq!(describe(&program.ask(&Question::new(qname, Rtype::A))).status[0], rcode, "{qname}");
+    }
+}
+
+#[test]
 fn log_writes_the_classes_it_is_told_to() {
     let corefile = "example.org:PORT {\n    bind 127.0.0.1\n    file db\n    log example.org \"{name} {rcode} {type} {>opcode} {/x} {y}\" {\n        class denial error\n    }\n}\n.:PORT {\n    bind 127.0.0.1\n    chaos\n    errors\n    log . {combined}\n}\n";
     let mut program = Program::start(corefile, &[("db", &zone(1, "192.0.2.1"))]);

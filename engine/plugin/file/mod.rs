@@ -72,12 +72,13 @@ use store::Name;
 /// The plugin: the zones of all `file` lines of a block, so that aliases are followed among them.
 struct File {
     set: SetId,
-    fallthroughs: Vec<(Vec<Name>, Fallthrough)>,
+    /// The zones of each line, and which of their queries fall through.
+    lines: Vec<(Vec<Name>, Option<Fallthrough>)>,
 }
 
 /// Reads all `file` lines of a block and their zone files.
 pub(super) fn setup(lines: &[Directive], setup: &mut Setup<'_>) -> Result<Option<Box<dyn Plugin>>, ConfigError> {
-    let mut file = File { set: setup.hub.add(), fallthroughs: Vec::new() };
+    let mut file = File { set: setup.hub.add(), lines: Vec::new() };
     for line in lines {
         file.add(line, setup)?;
     }
@@ -106,6 +107,7 @@ impl File {
     fn add(&mut self, line: &Directive, setup: &mut Setup<'_>) -> Result<(), ConfigError> {
         let [path, zones @ ..] = &line.args[..] else { return Err(line.wrong_argument_count()) };
         let origins = zones_or(zones, setup.zones)?;
+        let mut fallthrough = None;
         let mut file = ZoneFile::new("file", setup.path(&path.text), origins.clone(), self.set);
         for property in line.properties() {
             match &property.name.text[..] {
@@ -114,12 +116,11 @@ impl File {
                     property.no_arguments()?;
                     file.by_mtime = true;
                 }
-                "fallthrough" => {
-                    self.fallthroughs.push((origins.clone(), Fallthrough::read(property)?));
-                }
+                "fallthrough" => fallthrough = Some(Fallthrough::read(property)?),
                 _ => return Err(property.unknown_property()),
             }
         }
+        self.lines.push((origins, fallthrough));
         match file.load(setup.hub) {
             Ok(()) => {}
             Err(why) if why.missing && file.reload > Duration::ZERO => {
@@ -137,10 +138,12 @@ impl File {
 
     /// Whether a query for which its zone has no data goes on to the next plugin: as the line says whose zone it is.
     fn falls_through(&self, name: &QName) -> bool {
-        let zone_of = |(origins, _): &&(Vec<Name>, Fallthrough)| {
+        let zone_of = |(origins, _): &&(Vec<Name>, Option<Fallthrough>)| {
             origins.iter().filter(|origin| name.is_below(origin.as_slice())).map(|origin| origin.len()).max()
         };
-        self.fallthroughs.iter().max_by_key(zone_of).is_some_and(|(_, fallthrough)| fallthrough.covers(name))
+        // Of two lines with one zone the later counts, as it does for what is served.
+        let fallthrough = self.lines.iter().max_by_key(zone_of).and_then(|(_, fallthrough)| fallthrough.as_ref());
+        fallthrough.is_some_and(|fallthrough| fallthrough.covers(name))
     }
 }
 
