@@ -480,6 +480,20 @@ fn auto_follows_the_files_of_a_folder() {
         .wait("it is logged", |program| program.text().contains("[INFO] plugin/auto: Deleting zone \"example.net.\""));
 }
 
+#[test]
+fn auto_tries_again_what_it_could_not_read_at_first() {
+    let corefile =
+        "org:PORT {\n    bind 127.0.0.1\n    auto {\n        directory .\n        reload 50ms\n    }\n    whoami\n}\n";
+    let including = zone(1, "192.0.2.1") + "$INCLUDE more\n";
+    let mut program = Program::start(corefile, &[("db.example.org", &including)]);
+    let ask = |program: &Program| a(&program.ask(&Question::new("more.example.org.", Rtype::A)));
+    assert_eq!(ask(&program), ["NOERROR", "aa"]);
+    std::fs::write(program.folder.path().join("more"), "more 60 A 192.0.2.7\n").unwrap();
+    program.wait("it is served", |program| ask(program) == ["more.example.org. 60 IN A 192.0.2.7"]);
+    let complaints = program.text().lines().filter(|line| line.contains("[ERROR]")).count();
+    assert_eq!(complaints, 1, "{}", program.text());
+}
+
 /// A zone of the database that is not loaded yet keeps its names from the zone above, and is served when it is ready.
 #[test]
 fn zones_that_are_still_loaded_are_servfail() {

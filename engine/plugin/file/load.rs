@@ -49,10 +49,11 @@ impl ZoneFile {
         Self { plugin, path, origins, set, reload: RELOAD, by_mtime: false, seen: None, complaint: None }
     }
 
-    /// Reads the file and publishes its zones; on an error what was served before stays.
+    /// Reads the file and publishes its zones; on an error what was served before stays, and the next look reads again.
     pub(in crate::plugin) fn load(&mut self, hub: &Hub) -> Result<(), LoadError> {
-        self.seen = std::fs::metadata(&self.path).ok().map(|found| Seen::of(&found));
-        let zones = self.read()?;
+        let found = self.found();
+        let zones = self.read().inspect_err(|why| self.complaint = Some(why.text.clone()))?;
+        self.seen = found;
         publish(hub, self.set, zones);
         Ok(())
     }
@@ -67,9 +68,14 @@ impl ZoneFile {
         self.origins.iter().map(|origin| read_zone(self.plugin, &self.path, origin).map(Arc::new)).collect()
     }
 
+    /// What the file is like; None if it is not there.
+    fn found(&self) -> Option<Seen> {
+        std::fs::metadata(&self.path).ok().map(|found| Seen::of(&found))
+    }
+
     /// Looks at the file and reads it if it has changed; logs what happened.
     pub(in crate::plugin) fn look(&mut self, hub: &Hub) {
-        let found = std::fs::metadata(&self.path).ok().map(|found| Seen::of(&found));
+        let found = self.found();
         if found == self.seen {
             return;
         }
