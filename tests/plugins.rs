@@ -168,6 +168,61 @@ fn log_writes_the_classes_it_is_told_to() {
     assert!(text.contains("[ERROR] plugin/errors: 2 example.com. A: plugin/chaos: no next plugin found"), "{text}");
 }
 
+/// An answer without data or AA, and a record in its authority section: an SOA, or NS behind a TXT record.
+fn without_data(message: &[u8]) -> Vec<u8> {
+    let mut reply = answer(message, [0, 0x80], &[], 0);
+    if message[13] == b'n' {
+        reply[9] = 1;
+        reply.extend([0xc0, 12, 0, 6, 0, 1, 0, 0, 0, 60, 0, 24, 0xc0, 12, 0xc0, 12]);
+        reply.extend([0; 20]);
+    } else {
+        reply[9] = 2;
+        reply.extend([0xc0, 12, 0, 16, 0, 1, 0, 0, 0, 60, 0, 2, 1, b'x']);
+        reply.extend([0xc0, 14, 0, 2, 0, 1, 0, 0, 0, 60, 0, 2, 0xc0, 14]);
+    }
+    reply
+}
+
+#[test]
+fn log_knows_the_denials_of_upstreams() {
+    let upstream = Upstream::start(|message, _| vec![without_data(message)]);
+    let lines = format!(
+        "log . \"{{name}} is denied\" {{\n        class denial\n    }}\n    forward . 127.0.0.1:{}",
+        upstream.port
+    );
+    let mut program = forward::start(&lines, "ring");
+    for qname in ["r.example.org.", "n.example.org."] {
+        program.ask(&Question::new(qname, Rtype::A));
+    }
+    program.wait("the denial is logged", |program| program.text().contains("n.example.org. is denied"));
+    assert!(!program.text().contains("r.example.org. is denied"), "{}", program.text());
+}
+
+#[test]
+fn the_denials_and_referrals_of_upstreams_have_their_own_allowances() {
+    let upstream = Upstream::start(|message, _| vec![without_data(message)]);
+    for (property, limited) in [("nodata-per-second", "n.example.org."), ("referrals-per-second", "r.example.org.")] {
+        let lines = format!(
+            "rrl {{\n        {property} 1\n        slip-ratio 1\n        window 3600\n    }}\n    forward . 127.0.0.1:{}",
+            upstream.port
+        );
+        let program = forward::start(&lines, "ring");
+        for qname in ["n.example.org.", "r.example.org."] {
+            let is_truncated = |_: u32| program.ask(&Question::new(qname, Rtype::A))[2] & 2 != 0;
+            assert_eq!((0..100).any(is_truncated), qname == limited, "{property}, {qname}");
+        }
+    }
+    // Referrals from one cut have one account.
+    let lines = format!(
+        "rrl {{\n        referrals-per-second 1\n        slip-ratio 1\n        window 3600\n    }}\n    forward . 127.0.0.1:{}",
+        upstream.port
+    );
+    let program = forward::start(&lines, "ring");
+    let is_truncated = |qname| program.ask(&Question::new(qname, Rtype::A))[2] & 2 != 0;
+    let overdrawn: Vec<bool> = (0..100).map(|_| is_truncated("r.example.org.")).collect();
+    assert!(overdrawn.contains(&true) && is_truncated("s.example.org."), "{overdrawn:?}");
+}
+
 #[test]
 fn every_field_of_a_log_line_has_its_value() {
     let upstream = Upstream::start(|message, _| vec![answer(message, [4, 0xb0], &[7], 60)]);

@@ -58,7 +58,7 @@
 
 mod format;
 
-use domain::base::iana::OptRcode;
+use domain::base::iana::{OptRcode, Rtype};
 use store::{Name, name};
 
 use super::corefile::{ConfigError, Directive};
@@ -145,10 +145,9 @@ impl Classes {
 
     /// Whether this answer is of one of the classes.
     fn hold(self, response: &Response<'_>) -> bool {
-        // No answer but an authority section, and authoritative: that is an SOA (RFC 2308 §2.2); a referral is not.
+        // No answer but an SOA (RFC 2308 §2.2), whoever gave it; a referral has none.
         let no_data = response.records(Section::Answer) == 0
-            && response.records(Section::Authority) > 0
-            && response.authoritative;
+            && response.walk(Section::Authority).any(|record| record.rtype == Rtype::SOA);
         match response.rcode {
             OptRcode::NOERROR if no_data => self.denial,
             OptRcode::NOERROR => self.success,

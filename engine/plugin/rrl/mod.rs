@@ -293,8 +293,12 @@ impl Plugin for Rrl {
         let kind = kind_of(response);
         let (name, qtype) = match kind {
             Kind::Response | Kind::NoData => (query.name.as_slice(), query.qtype),
-            // The first record is the NS RRset of the cut, owned by an ancestor of the question.
-            Kind::Referral => (query.name.suffix(response.labels(query.question_end).count()), Rtype::NS),
+            // The NS RRset of the cut is owned by an ancestor of the question.
+            Kind::Referral => {
+                let cut = response.walk(Section::Authority).find(|record| record.rtype == Rtype::NS);
+                let labels = cut.map_or(0, |cut| response.labels(cut.owner_at).count());
+                (query.name.suffix(labels), Rtype::NS)
+            }
             Kind::NameError | Kind::Error | Kind::Request => (&[][..], Rtype::ANY),
         };
         if !self.is_beyond(kind, name, qtype, context) {
@@ -339,10 +343,16 @@ fn kind_of(response: &Response<'_>) -> Kind {
     match response.rcode {
         OptRcode::NXDOMAIN => Kind::NameError,
         OptRcode::NOERROR if response.records(Section::Answer) > 0 => Kind::Response,
-        OptRcode::NOERROR if !response.authoritative && response.records(Section::Authority) > 0 => Kind::Referral,
+        OptRcode::NOERROR if is_referral(response) => Kind::Referral,
         OptRcode::NOERROR => Kind::NoData,
         _ => Kind::Error,
     }
+}
+
+/// Whether an answer without data refers to other servers: with NS records, and no SOA, which tells NODATA (RFC 2308 §2.2).
+fn is_referral(response: &Response<'_>) -> bool {
+    let has = |rtype| response.walk(Section::Authority).any(|record| record.rtype == rtype);
+    has(Rtype::NS) && !has(Rtype::SOA)
 }
 
 /// Reads a whole number within bounds.
