@@ -549,6 +549,35 @@ fn auto_tries_again_what_it_could_not_read_at_first() {
     assert_eq!(complaints, 1, "{}", program.text());
 }
 
+#[test]
+fn auto_keeps_a_zone_whose_file_moves_between_folders() {
+    let corefile = "org:PORT {\n    bind 127.0.0.1\n    auto {\n        directory one\n        reload 50ms\n    }\n    auto {\n        directory two\n        reload 70ms\n    }\n    whoami\n}\n";
+    let mut program = Program::start(corefile, &[]);
+    let path = |program: &Program, name: &str| program.folder.path().join(name);
+    let ask = |program: &Program| a(&program.ask(&Question::new("www.example.org.", Rtype::A)));
+    let www = |host: u8| vec![format!("www.example.org. 60 IN A 192.0.2.{host}")];
+    for folder in ["one", "two"] {
+        std::fs::create_dir(path(&program, folder)).unwrap();
+    }
+    std::fs::write(path(&program, "one/db.example.org"), zone(1, "192.0.2.1")).unwrap();
+    program.wait("it is served", |program| ask(program) == www(1));
+    // Either folder may be the first to be looked at.
+    for round in 0..10 {
+        let (from, to) = if round % 2 == 0 { ("one", "two") } else { ("two", "one") };
+        std::fs::rename(path(&program, from).join("db.example.org"), path(&program, to).join("db.example.org"))
+            .unwrap();
+        let inserted = round + 2;
+        program.wait("it is found", |program| program.text().matches("Inserting zone").count() == inserted);
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        program.wait("it is still served", |program| ask(program) == www(1));
+    }
+    // A file for the same zone in the other folder counts when it comes, and not any more when it goes.
+    std::fs::write(path(&program, "two/db.example.org"), zone(2, "192.0.2.2")).unwrap();
+    program.wait("the other is served", |program| ask(program) == www(2));
+    std::fs::remove_file(path(&program, "two/db.example.org")).unwrap();
+    program.wait("the first is served again", |program| ask(program) == www(1));
+}
+
 /// A zone of the database that is not loaded yet keeps its names from the zone above, and is served when it is ready.
 #[test]
 fn zones_that_are_still_loaded_are_servfail() {

@@ -53,15 +53,15 @@ impl Folder {
         }
     }
 
-    /// Takes away the zones whose files are gone.
+    /// Takes away the zones whose files are gone; those that another folder has a file for by now stay.
     fn remove_missing(&mut self, found: &[(Name, PathBuf)], hub: &Hub) {
-        let set = self.set;
         let there: BTreeSet<(&Name, &Path)> = found.iter().map(|(name, file)| (name, file.as_path())).collect();
         let is_gone = |origin: &Name, path: &Path| !there.contains(&(origin, path));
-        let gone = self.served.extract_if(.., |origin, (path, _)| is_gone(origin, path)).map(|(origin, _)| origin);
-        for origin in gone {
-            crate::log::info(&format!("plugin/auto: Deleting zone \"{}\"", name::to_text(&origin)));
-            hub.publish(set, |served| served.with([(origin, None)]));
+        let gone = self.served.extract_if(.., |origin, (path, _)| is_gone(origin, path));
+        for (origin, (_, file)) in gone {
+            if file.withdraw(hub) {
+                crate::log::info(&format!("plugin/auto: Deleting zone \"{}\"", name::to_text(&origin)));
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fs::Metadata;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
 use store::rules::{Rule, Severity, check_serial, check_zone, records_to_nodes};
@@ -23,6 +23,8 @@ pub(in crate::plugin) struct ZoneFile {
     /// Read it when its modification time has changed rather than its serial.
     pub(super) by_mtime: bool,
     seen: Option<Seen>,
+    /// The zones that it has published, as far as they are still there.
+    published: Vec<Weak<Zone>>,
     /// The last complaint, so that it is not repeated at each look.
     complaint: Option<String>,
 }
@@ -46,7 +48,8 @@ pub(in crate::plugin) struct LoadError {
 impl ZoneFile {
     /// A file that has not been read yet.
     pub(in crate::plugin) fn new(plugin: &'static str, path: PathBuf, origins: Vec<Name>, set: SetId) -> Self {
-        Self { plugin, path, origins, set, reload: RELOAD, by_mtime: false, seen: None, complaint: None }
+        let (reload, by_mtime, published) = (RELOAD, false, Vec::new());
+        Self { plugin, path, origins, set, reload, by_mtime, seen: None, published, complaint: None }
     }
 
     /// Reads the file and publishes its zones; on an error what was served before stays, and the next look reads again.
@@ -54,13 +57,39 @@ impl ZoneFile {
         let found = self.found();
         let zones = self.read().inspect_err(|why| self.complaint = Some(why.text.clone()))?;
         self.seen = found;
-        publish(hub, self.set, zones);
+        self.publish(hub, zones);
         Ok(())
     }
 
     /// Keeps the place of its zones until the file is there.
-    pub(super) fn withhold(&self, hub: &Hub) {
-        publish(hub, self.set, self.origins.iter().map(|origin| Arc::new(Zone::withheld(origin))).collect());
+    pub(super) fn withhold(&mut self, hub: &Hub) {
+        self.publish(hub, self.origins.iter().map(|origin| Arc::new(Zone::withheld(origin))).collect());
+    }
+
+    /// Puts zones into their set.
+    fn publish(&mut self, hub: &Hub, zones: Vec<Arc<Zone>>) {
+        self.published.retain(|zone| zone.strong_count() > 0);
+        self.published.extend(zones.iter().map(Arc::downgrade));
+        hub.publish(self.set, |served| served.with(zones.into_iter().map(|zone| (zone.name().clone(), Some(zone)))));
+    }
+
+    /// Takes its zones out of their set, but for those that another file has been served for since; true if there were any.
+    pub(in crate::plugin) fn withdraw(&self, hub: &Hub) -> bool {
+        let mut has_any = false;
+        let is_own = |zone: &Arc<Zone>| self.published.iter().any(|own| own.as_ptr() == Arc::as_ptr(zone));
+        hub.publish(self.set, |served| {
+            let own: Vec<_> = self.origins.iter().filter(|origin| served.get(origin).is_some_and(is_own)).collect();
+            has_any = !own.is_empty();
+            served.with(own.into_iter().map(|origin| (origin.clone(), None)))
+        });
+        has_any
+    }
+
+    /// Whether one of its zones is not served at all: the file that had taken its place has gone.
+    fn lacks_zones(&self, hub: &Hub) -> bool {
+        let snapshot = hub.current();
+        let is_served = |origin| snapshot.set(self.set).is_some_and(|served| served.get(origin).is_some());
+        !self.origins.iter().all(is_served)
     }
 
     /// Compiles the file once for each of its zones.
@@ -73,10 +102,10 @@ impl ZoneFile {
         std::fs::metadata(&self.path).ok().map(|found| Seen::of(&found))
     }
 
-    /// Looks at the file and reads it if it has changed; logs what happened.
+    /// Looks at the file and reads it if it has changed, or its zones are not served; logs what happened.
     pub(in crate::plugin) fn look(&mut self, hub: &Hub) {
         let found = self.found();
-        if found == self.seen {
+        if found == self.seen && !self.lacks_zones(hub) {
             return;
         }
         match self.read() {
@@ -104,7 +133,7 @@ impl ZoneFile {
                         zone.serial().unwrap_or(Serial(0)),
                     ));
                 }
-                publish(hub, self.set, changed);
+                self.publish(hub, changed);
             }
             // Not marked as seen: a file that is being written is whole at one of the next looks.
             Err(why) if self.complaint.as_deref() != Some(&why.text) => {
@@ -121,11 +150,6 @@ impl Seen {
     fn of(found: &Metadata) -> Self {
         Self { modified: found.modified().ok(), octets: found.len() }
     }
-}
-
-/// Puts zones into their set.
-fn publish(hub: &Hub, set: SetId, zones: Vec<Arc<Zone>>) {
-    hub.publish(set, |served| served.with(zones.into_iter().map(|zone| (zone.name().clone(), Some(zone)))));
 }
 
 /// Reads and compiles one zone of a file. Warnings are logged; a missing NS RRset at the apex is one here, and so are
