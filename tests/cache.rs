@@ -328,10 +328,18 @@ fn who_asks_the_same_meanwhile_waits_for_the_one_answer() {
     let dnssec_ok = Question { dnssec_ok: true, ..a("x.example.org.") };
     let checking_disabled = Question { checking_disabled: true, ..a("x.example.org.") };
     let other_type = Question::new("x.example.org.", Rtype::TXT);
-    let questions =
-        [a("x.example.org."), a("X.Example.org."), dnssec_ok, checking_disabled, other_type, a("four.example.org.")];
+    let recursion_desired = Question { recursion_desired: true, ..a("x.example.org.") };
+    let questions = [
+        a("x.example.org."),
+        a("X.Example.org."),
+        dnssec_ok,
+        checking_disabled,
+        other_type,
+        a("four.example.org."),
+        recursion_desired,
+    ];
     let dns = program.dns();
-    let waiting: Vec<_> = (0..60)
+    let waiting: Vec<_> = (0..70)
         .map(|number| {
             let message = questions[number % questions.len()].message();
             std::thread::spawn(move || exchange_udp(dns, &message, 20_000).expect("an answer"))
@@ -339,8 +347,8 @@ fn who_asks_the_same_meanwhile_waits_for_the_one_answer() {
         .collect();
     let message = a("x.example.org.").message();
     let over_tcp = std::thread::spawn(move || exchange_tcp(dns, &[message.clone(), message]));
-    program.wait("all wait", |_| value(metrics, "zonda_later_waiting") == 62);
-    program.wait("most of them for others", |_| samples(metrics, "zonda_cache_shared_total")[0].ends_with(" 56"));
+    program.wait("all wait", |_| value(metrics, "zonda_later_waiting") == 72);
+    program.wait("most of them for others", |_| samples(metrics, "zonda_cache_shared_total")[0].ends_with(" 65"));
     open.store(1, Ordering::Relaxed);
     for (number, reply) in waiting.into_iter().enumerate() {
         let reply = reply.join().unwrap();
